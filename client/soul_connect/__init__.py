@@ -1,0 +1,1 @@
+"""Soul Connect's client library."""

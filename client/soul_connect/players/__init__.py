@@ -1,0 +1,1 @@
+"""Renderers: a `Player` drives an `Engine` by the contract."""

@@ -1,0 +1,14 @@
+"""The Soul Connect contract, version 1, as code.
+
+    ids, units        what the words on the wire mean, as types
+    limits, errors    the numbers and the codes
+    roles, topics     who may use which topic
+    tokens            what a token claims
+    models, commands  what messages are made of
+    up, down          the messages themselves
+    codec             bytes to messages and back
+    schema            all of it as JSON Schema
+
+`errors`, `limits`, `roles` and `topics` use the standard library only, so that
+pure code may rest on them. Nothing here does I/O.
+"""
