@@ -1,0 +1,1 @@
+"""The outside of the coordinator: MQTT, SQLite, HTTP."""

@@ -1,0 +1,148 @@
+"""What is to be done: imperatives, in order. Saves come first; nothing is told before it is saved."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from soul_coordinator.core.records import DeviceRecord, Loss, Pending, Receipt, Transfer
+from soul_coordinator.core.values import Address, Instant, Message, Playback
+
+
+@dataclass(frozen=True, slots=True)
+class SaveDevice:
+    """Insert or replace a device."""
+
+    device: DeviceRecord
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetDevice:
+    """Remove every byte of a device: its row, receipts and pending commands."""
+
+    user: str
+    device: str
+
+
+@dataclass(frozen=True, slots=True)
+class SavePlayback:
+    """Save the canonical state; its queue and order only `with_queue`."""
+
+    user: str
+    playback: Playback
+    with_queue: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SavePosition:
+    """Save a continuous position, which is no transition."""
+
+    user: str
+    position_ms: int
+    position_at: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class SaveContext:
+    """Save what else decides: newest `issued_at` by command class, and how the renderer went."""
+
+    user: str
+    issued: Mapping[str, Instant]
+    loss: Loss | None
+
+
+@dataclass(frozen=True, slots=True)
+class SaveReceipt:
+    """Insert or replace an answer."""
+
+    receipt: Receipt
+
+
+@dataclass(frozen=True, slots=True)
+class DropReceipts:
+    """Forget one device's answers with these ids."""
+
+    user: str
+    device: str
+    ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SavePending:
+    """Insert or replace a pending command."""
+
+    pending: Pending
+
+
+@dataclass(frozen=True, slots=True)
+class DropPending:
+    """A pending command came to its end."""
+
+    user: str
+    device: str
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class SaveTransfer:
+    """The user's committed transfer; None: there is none."""
+
+    user: str
+    transfer: Transfer | None
+
+
+Save = (
+    SaveDevice
+    | ForgetDevice
+    | SavePlayback
+    | SavePosition
+    | SaveContext
+    | SaveReceipt
+    | DropReceipts
+    | SavePending
+    | DropPending
+    | SaveTransfer
+)
+"""Effects for the store."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """To one device, on `down/reply`."""
+
+    to: Address
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class Execute:
+    """To one device, on `down/execute`."""
+
+    to: Address
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class Publish:
+    """To everyone of a user, on `all/CHANNEL` (`state` and `devices` are retained).
+
+    A message of None clears the retained copy.
+    """
+
+    user: str
+    channel: Literal["state", "position", "devices", "event"]
+    message: Message | None
+
+
+@dataclass(frozen=True, slots=True)
+class CloseConnection:
+    """Have the broker close what matches, after what was told before has gone out."""
+
+    user: str
+    device: str
+    reason: str
+
+
+Tell = Reply | Execute | Publish | CloseConnection
+"""Effects for the broker."""
+
+Effect = Save | Tell

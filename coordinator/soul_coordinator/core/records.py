@@ -1,0 +1,114 @@
+"""What survives a restart. The store keeps these; `UserRecord` is all of one user's, as loaded."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from soul_coordinator.core.values import Address, Capabilities, Command, Instant, Node, Playback, QueueChange
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceRecord:
+    """A listed device, or a guest.
+
+    `conn` is the current one; `spent` are the latest that never become current again.
+    `volume_issued_at` is when the newest volume command for this device was issued.
+    """
+
+    user: str
+    id: str
+    node: Node
+    name: str
+    device_type: str
+    capabilities: Capabilities
+    volume: float | None
+    created_at: Instant
+    last_seen: Instant
+    conn: str | None
+    is_online: bool
+    spent: tuple[str, ...] = ()
+    volume_issued_at: Instant = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The latest answer to a request: told again when the id comes again."""
+
+    requester: Address
+    id: str
+    status: str
+    code: str | None
+    message: str | None
+    sequence: int | None
+    epoch: int | None
+    at: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A forwarded command whose outcome is not known yet.
+
+    `number` gives the order of acceptance within the user. `own` marks the coordinator's own
+    `play` after a short loss, whose result nobody waits for.
+    """
+
+    requester: Address
+    id: str
+    target: str
+    command: Command
+    change: QueueChange | None
+    epoch: int
+    issued_at: Instant
+    expires_at: Instant
+    number: int
+    own: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """A transfer after its commit, until `playback_started`: sent again after a restart.
+
+    `deadline` is when the wait for `playback_started` ends.
+    """
+
+    id: str
+    requester: Address | None
+    request: str | None
+    source: str | None
+    target: str
+    epoch: int
+    committed_at: Instant
+    deadline: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """How the renderer went: for resuming. `commands_since` is true once anyone commanded after it."""
+
+    at: Instant
+    was_playing: bool
+    goodbye: bool
+    commands_since: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class GuestPass:
+    """What a guest's newest token allows, and until when."""
+
+    device: str
+    scope: frozenset[str]
+    ends_at: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class UserRecord:
+    """All that is saved of one user. `issued` maps a command class to its newest `issued_at`."""
+
+    id: str
+    playback: Playback = field(default_factory=Playback)
+    issued: Mapping[str, Instant] = field(default_factory=dict)
+    loss: Loss | None = None
+    devices: tuple[DeviceRecord, ...] = ()
+    receipts: tuple[Receipt, ...] = ()
+    pending: tuple[Pending, ...] = ()
+    transfer: Transfer | None = None
+    passes: tuple[GuestPass, ...] = ()
