@@ -1,0 +1,75 @@
+"""Where a track id's sound is: ids become addresses that an engine can open.
+
+An id is opaque on the wire. A renderer takes web addresses and absolute paths as they
+are; any other id is looked up in its library, a folder or a web address.
+"""
+
+from pathlib import Path
+from urllib.parse import quote, unquote, urlsplit
+
+from soul_connect.players.engine import EngineError
+
+_PLACE = "{id}"
+
+
+class TrackResolver:
+    """Resolves track ids, with a library for those that are no address by themselves.
+
+    `library` is a folder, or a web address: its `{id}` becomes the id, percent-encoded;
+    without `{id}`, the id is appended as a path. An id never leads out of the library.
+    """
+
+    def __init__(self, library: str | None = None) -> None:
+        self._library = library
+
+    def resolve(self, track_id: str) -> str:
+        """An absolute path that exists, or a web address.
+
+        Raises:
+            EngineError: `not_found`; `unsupported` for an address that is neither http(s) nor a file.
+        """
+        if track_id.startswith("/"):
+            return _existing(Path(track_id), track_id)
+        scheme, separator, _ = track_id.partition("://")
+        if separator and scheme.isalnum():
+            return _address(track_id)
+        if self._library is None:
+            raise EngineError("not_found", f"{track_id!r} is no address, and no library is set")
+        if "://" in self._library:
+            return self._web_address(self._library, track_id)
+        return self._file(Path(self._library), track_id)
+
+    def _file(self, folder: Path, track_id: str) -> str:
+        # Judged by its words, not by where links lead: whoever put a link into the
+        # library wants the music behind it, and an id cannot make links.
+        if ".." in Path(track_id).parts:
+            raise EngineError("not_found", f"{track_id!r} leads out of the library")
+        return _existing(folder.expanduser().absolute() / track_id, track_id)
+
+    def _web_address(self, template: str, track_id: str) -> str:
+        if _PLACE in template:
+            return template.replace(_PLACE, quote(track_id, safe=""))
+        if {".", ".."} & set(track_id.split("/")):
+            raise EngineError("not_found", f"{track_id!r} leads out of the library")
+        return f"{template.rstrip('/')}/{quote(track_id)}"
+
+
+def _existing(path: Path, track_id: str) -> str:
+    try:
+        found = path.is_file()
+    except (OSError, ValueError):  # unreadable, too long, or a NUL in it
+        found = False
+    if not found:
+        raise EngineError("not_found", f"there is no file {track_id!r}")
+    return str(path)
+
+
+def _address(track_id: str) -> str:
+    # A player knows many more schemes, some of which read devices or run filters:
+    # an id from the network gets none of them.
+    parts = urlsplit(track_id)
+    if parts.scheme in {"http", "https"}:
+        return track_id
+    if parts.scheme == "file" and parts.netloc in {"", "localhost"}:
+        return _existing(Path(unquote(parts.path)), track_id)
+    raise EngineError("unsupported", f"{parts.scheme}:// is not played")
