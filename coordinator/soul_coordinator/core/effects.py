@@ -135,10 +135,10 @@ class Publish:
 
 @dataclass(frozen=True, slots=True)
 class CloseConnection:
-    """Have the broker close what matches, after what was told before has gone out."""
+    """Have the broker close what matches (all of a user's if `device` is None), after what was told before."""
 
     user: str
-    device: str
+    device: str | None
     reason: str
 
 

@@ -1,0 +1,100 @@
+"""One device as the core holds it: its record, and what lives only as long as the process."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from soul_coordinator.core.events import StateReported
+from soul_coordinator.core.records import DeviceRecord
+from soul_coordinator.core.values import Address, Capabilities, Instant, Node
+
+_SPENT_KEPT: Final = 16
+
+
+@dataclass(slots=True)
+class Device:
+    """A listed device, a guest, or (`ephemeral`) a command line that is nowhere listed.
+
+    `is_online` is what everyone is shown. `conn` is the current connection; it is live only
+    while `registered`. A device can be shown online and not be registered: in the 3 s of
+    grace after a loss (`grace_until`), and after a restart (`restart_until`).
+    """
+
+    address: Address
+    name: str
+    device_type: str
+    capabilities: Capabilities
+    volume: float | None
+    created_at: Instant
+    last_seen: Instant
+    conn: str | None = None
+    is_online: bool = False
+    spent: tuple[str, ...] = ()
+    volume_issued_at: Instant = 0
+
+    ephemeral: bool = False
+    registered: bool = False
+    should_resume: bool = False
+    seq: int = 0
+    heard_at: Instant = 0
+    grace_until: Instant | None = None
+    restart_until: Instant | None = None
+    saved_at: Instant = 0
+    held: StateReported | None = None
+    held_until: Instant = 0
+
+    @property
+    def id(self) -> str:
+        """The device id."""
+        return self.address.device
+
+    @property
+    def node(self) -> Node:
+        """`device` or `guest`."""
+        return self.address.node
+
+    @property
+    def can_render(self) -> bool:
+        """Whether it may play music at all: guests and command lines never."""
+        return self.capabilities.can_render and self.node == "device" and not self.ephemeral
+
+    def spend(self, conn: str | None) -> None:
+        """`conn` never becomes current again."""
+        if conn is not None and conn not in self.spent:
+            self.spent = (*self.spent, conn)[-_SPENT_KEPT:]
+
+    def record(self) -> DeviceRecord:
+        """What of it is saved."""
+        return DeviceRecord(
+            user=self.address.user,
+            id=self.id,
+            node=self.node,
+            name=self.name,
+            device_type=self.device_type,
+            capabilities=self.capabilities,
+            volume=self.volume,
+            created_at=self.created_at,
+            last_seen=self.last_seen,
+            conn=self.conn,
+            is_online=self.is_online,
+            spent=self.spent,
+            volume_issued_at=self.volume_issued_at,
+        )
+
+    @classmethod
+    def restored(cls, record: DeviceRecord, *, restart_until: Instant) -> "Device":
+        """A device as loaded at start: shown as last known until it registers, or 15 s pass."""
+        return cls(
+            address=Address(record.user, record.node, record.id),
+            name=record.name,
+            device_type=record.device_type,
+            capabilities=record.capabilities,
+            volume=record.volume,
+            created_at=record.created_at,
+            last_seen=record.last_seen,
+            conn=record.conn,
+            is_online=record.is_online,
+            spent=record.spent,
+            volume_issued_at=record.volume_issued_at,
+            heard_at=record.last_seen,
+            restart_until=restart_until if record.is_online else None,
+        )

@@ -1,0 +1,156 @@
+"""Forwarded commands: pending from `accepted` until the renderer's report, or their expiry."""
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+from soul_coordinator.core import messages, receipts
+from soul_coordinator.core.device import Device
+from soul_coordinator.core.records import Pending
+from soul_coordinator.core.user import Turn, User
+from soul_coordinator.core.values import Address, Command, Instant, QueueChange
+from soul_protocol import limits
+from soul_protocol.errors import Code
+
+PENDING_MAX: Final = 256
+"""Commands of one user that may wait for their devices; the rates keep honest users far below."""
+
+
+@dataclass(frozen=True, slots=True)
+class Projection:
+    """The queue and modes as they will be once every forwarded command is applied."""
+
+    queue: tuple[str, ...]
+    order: tuple[int, ...] | None
+    queue_position: int
+    queue_rev: int
+    shuffle: bool
+    repeat_mode: str
+    stepped: bool
+    """Whether a forwarded command moves to another track, so that its position is near 0."""
+
+
+def projection(user: User) -> Projection:
+    """Fold the pending commands of the active device over the canonical state."""
+    playback = user.playback
+    shown = Projection(
+        playback.queue,
+        playback.order,
+        playback.queue_position,
+        playback.queue_rev,
+        playback.shuffle,
+        playback.repeat_mode,
+        stepped=False,
+    )
+    for pending in user.pending.values():
+        if pending.target != playback.device_id:
+            continue
+        command, change = pending.command, pending.change
+        if change is not None:
+            shown = replace(
+                shown,
+                queue=change.queue,
+                order=change.order,
+                queue_position=change.queue_position,
+                queue_rev=change.queue_rev,
+            )
+        match command["type"]:
+            case "next" | "previous":
+                shown = replace(shown, queue_position=command["queue_position"], stepped=True)
+            case "set_queue":
+                shown = replace(shown, stepped=not command.get("keep_position"))
+            case "set_shuffle":
+                shown = replace(shown, shuffle=command["enabled"])
+            case "set_repeat":
+                shown = replace(shown, repeat_mode=command["mode"])
+            case _:
+                pass
+    return shown
+
+
+def forward(
+    turn: Turn,
+    requester: Address,
+    request: str,
+    device: Device,
+    command: Command,
+    *,
+    change: QueueChange | None = None,
+    issued_at: Instant,
+    expires_at: Instant,
+    own: bool = False,
+) -> None:
+    """Send a command to a device, and wait for its report."""
+    user = turn.user
+    if len(user.pending) >= PENDING_MAX:
+        if not own:
+            text = "too many commands wait for their devices"
+            receipts.reject(turn, requester, request, Code.RATE_LIMITED, text)
+        return
+    user.number += 1
+    pending = Pending(
+        requester=requester,
+        id=request,
+        target=device.id,
+        command=command,
+        change=change,
+        epoch=user.playback.epoch,
+        issued_at=issued_at,
+        expires_at=expires_at,
+        number=user.number,
+        own=own,
+    )
+    user.pending[requester.device, request] = pending
+    turn.save_pending(pending)
+    if not own:
+        receipts.accept(turn, requester, request)
+    turn.execute(device.address, messages.execute(pending, device))
+
+
+def forward_own(turn: Turn, device: Device, command: Command, *, change: QueueChange | None = None) -> None:
+    """A command of the coordinator's own, whose result nobody waits for."""
+    forward(
+        turn,
+        device.address,
+        turn.new_id(),
+        device,
+        command,
+        change=change,
+        issued_at=turn.now,
+        expires_at=turn.now + limits.COMMAND_LIFETIME,
+        own=True,
+    )
+
+
+def send_again(turn: Turn, device: Device) -> None:
+    """A device registered: what it did not answer yet is sent once more, in order."""
+    for pending in tuple(turn.user.pending.values()):
+        if pending.target == device.id:
+            turn.execute(device.address, messages.execute(pending, device))
+
+
+def renderer_changed(turn: Turn) -> None:
+    """Commands for a device that no longer renders end; its own volume it keeps."""
+    for pending in tuple(turn.user.pending.values()):
+        if pending.target != turn.user.playback.device_id and pending.command["type"] != "set_volume":
+            finish(turn, pending, Code.NOT_ACTIVE)
+
+
+def device_deleted(turn: Turn, device: str) -> None:
+    """Commands for a deleted device end."""
+    for pending in tuple(turn.user.pending.values()):
+        if pending.target == device:
+            finish(turn, pending, Code.DEVICE_NOT_FOUND)
+
+
+def time_passed(turn: Turn) -> None:
+    """Commands that no report answered in time end."""
+    for pending in tuple(turn.user.pending.values()):
+        if pending.expires_at <= turn.now:
+            finish(turn, pending, Code.TIMEOUT)
+
+
+def finish(turn: Turn, pending: Pending, code: Code | str) -> None:
+    """End a pending command as `rejected`."""
+    receipts.settle(turn, pending)
+    if not pending.own:
+        receipts.reject(turn, pending.requester, pending.id, code)

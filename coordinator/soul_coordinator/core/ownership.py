@@ -1,0 +1,198 @@
+"""Requests about who plays and which devices there are: transfer, claim, rename, delete, queries."""
+
+from soul_coordinator.core import (
+    forwarding,
+    messages,
+    names,
+    order,
+    position,
+    receipts,
+    recovery,
+    reports,
+    transfers,
+)
+from soul_coordinator.core.device import Device
+from soul_coordinator.core.events import (
+    DeletionRequested,
+    DevicesQueried,
+    PlaybackClaimed,
+    RenameRequested,
+    StateQueried,
+    TransferRequested,
+)
+from soul_coordinator.core.records import Receipt
+from soul_coordinator.core.user import Turn
+from soul_protocol import limits
+from soul_protocol.errors import MEANING, Code
+
+
+def devices_queried(turn: Turn, event: DevicesQueried) -> None:
+    """The device list."""
+    turn.reply(event.sender, messages.devices_update(turn.user.listed, event.id))
+
+
+def state_queried(turn: Turn, event: StateQueried) -> None:
+    """The canonical state."""
+    receiver = turn.user.devices.get(event.sender.device)
+    turn.reply(event.sender, messages.playback_state(turn.user.playback, receiver, event.id))
+
+
+def transfer_requested(turn: Turn, sender: Device, event: TransferRequested) -> None:
+    """Hand the music to a device."""
+    user = turn.user
+    if receipts.answer_again(turn, event.sender, event.id):
+        return
+    wait = user.rates.take_transfer(turn.now)
+    if wait:
+        error = messages.error(Code.RATE_LIMITED, request=event.id, retry_after_ms=wait)
+        turn.reply(event.sender, error)
+        return
+    target = user.devices.get(event.to_device)
+    refusal: Code | None = None
+    if target is None:
+        refusal = Code.DEVICE_NOT_FOUND
+    elif target is not sender and not sender.capabilities.can_control:
+        refusal = Code.NOT_AUTHORIZED
+    elif not target.can_render:
+        refusal = Code.UNSUPPORTED
+    elif not target.is_online:
+        refusal = Code.DEVICE_OFFLINE
+    if refusal is not None or target is None:
+        receipts.reject(turn, event.sender, event.id, refusal or Code.DEVICE_NOT_FOUND)
+        return
+    recovery.commanded(turn)
+    if target is user.active:
+        _keep(turn, target, event)
+        return
+    transfers.begin(turn, event.sender, event.id, target, play=event.play, position_ms=event.position_ms)
+
+
+def _keep(turn: Turn, target: Device, event: TransferRequested) -> None:
+    """To the active device: done already, but for the options."""
+    transfers.supersede(turn)
+    if event.position_ms is not None:
+        seek = {"type": "seek", "position_ms": event.position_ms}
+        forwarding.forward_own(turn, target, seek)
+    playing = turn.user.playback.is_playing
+    if event.play == "play" and not playing:
+        forwarding.forward_own(turn, target, {"type": "play"})
+    if event.play == "pause" and playing:
+        forwarding.forward_own(turn, target, {"type": "pause"})
+    receipts.apply(turn, event.sender, event.id)
+
+
+def playback_claimed(turn: Turn, sender: Device, event: PlaybackClaimed) -> None:
+    """Someone pressed play on the device itself: it is the renderer now."""
+    user, report = turn.user, event.report
+    if receipts.answer_again(turn, event.sender, event.id):
+        return
+    if not sender.can_render:
+        receipts.reject(turn, event.sender, event.id, Code.UNSUPPORTED)
+        return
+    if event.issued_at is not None and turn.now - event.issued_at > limits.ISSUED_AT_MAX_AGE:
+        receipts.expire(turn, event.sender, event.id)
+        return
+    transfers.supersede(turn)
+    recovery.commanded(turn)
+    before, old = user.playback, user.active
+    applied = (*before.applied, event.id)[-limits.APPLIED_IDS :]
+    if old is sender:
+        reports.adopt(turn, sender, report, returning=True)
+        turn.change(applied=applied)
+        receipts.apply(turn, event.sender, event.id)
+        return
+    queue, ranks, rev = before.queue, before.order, before.queue_rev
+    if report.queue is not None and report.queue != queue:
+        ranks = order.carried_order(queue, ranks, report.queue) if report.shuffle else None
+        queue, rev = report.queue, rev + 1
+    sender.volume = report.volume
+    turn.save_device(sender)
+    turn.show_devices()
+    user.loss = None
+    turn.save_context()
+    turn.change(
+        device_id=sender.id,
+        epoch=before.epoch + 1,
+        track_id=report.track_id,
+        position_ms=report.position_ms,
+        position_at=position.reported_at(report, turn.now),
+        is_playing=report.is_playing,
+        queue=queue,
+        order=ranks,
+        queue_rev=rev,
+        queue_position=min(report.queue_position, max(0, len(queue) - 1)),
+        volume=report.volume,
+        shuffle=report.shuffle,
+        repeat_mode=report.repeat_mode,
+        duration_ms=report.duration_ms,
+        error=report.error,
+        paused_reason=None,
+        applied=applied,
+    )
+    if old is not None:
+        turn.execute(old.address, messages.stop(user.playback.epoch, "claimed"))
+    forwarding.renderer_changed(turn)
+    receipts.apply(turn, event.sender, event.id)
+
+
+def rename_requested(turn: Turn, event: RenameRequested) -> None:
+    """Another name for a device; a taken one gets the next free suffix."""
+    if receipts.answer_again(turn, event.sender, event.id):
+        return
+    device = turn.user.devices.get(event.device)
+    if device is None or device.ephemeral:
+        receipts.reject(turn, event.sender, event.id, Code.DEVICE_NOT_FOUND)
+        return
+    others = (one.name for one in turn.user.listed if one is not device)
+    device.name = names.free_name(event.name, others)
+    turn.save_device(device)
+    turn.show_devices()
+    receipts.apply(turn, event.sender, event.id)
+
+
+def deletion_requested(turn: Turn, event: DeletionRequested) -> None:
+    """Forget a device, every byte of it, and close its connection after the answer."""
+    if receipts.answer_again(turn, event.sender, event.id):
+        return
+    device = turn.user.devices.get(event.device)
+    if device is None or device.ephemeral:
+        receipts.reject(turn, event.sender, event.id, Code.DEVICE_NOT_FOUND)
+        return
+    forget(turn, device, "deleted")
+    if event.device == event.sender.device:
+        # Nothing of it is kept, its receipts included: this answer is told and not remembered.
+        playback = turn.user.playback
+        receipt = Receipt(
+            event.sender, event.id, "applied", None, None, playback.sequence, playback.epoch, turn.now
+        )
+        turn.reply(event.sender, messages.result(receipt))
+    else:
+        receipts.apply(turn, event.sender, event.id)
+
+
+def forget(turn: Turn, device: Device, reason: str) -> None:
+    """Remove a device, what waits for it, and its connection."""
+    user = turn.user
+    if user.handover is not None and user.handover.target == device.id:
+        transfers.fail(turn, MEANING[Code.DEVICE_NOT_FOUND])
+    forwarding.device_deleted(turn, device.id)
+    was_active = user.playback.device_id == device.id
+    if was_active:
+        turn.change(
+            device_id=None,
+            is_playing=False,
+            position_ms=position.position_now(user.playback, turn.now),
+            position_at=turn.now,
+            epoch=user.playback.epoch + 1,
+            paused_reason="device_deleted",
+        )
+        user.loss = None
+        turn.save_context()
+        turn.execute(device.address, messages.stop(user.playback.epoch, "not_active"))
+    was_online = device.is_online
+    device.is_online = False
+    turn.forget_device(device)
+    turn.show_devices()
+    if was_online:
+        turn.event(messages.device_offline(device, reason))
+    turn.close(device.id, reason)

@@ -1,0 +1,133 @@
+"""Loss of the renderer, and its return.
+
+The state pauses at the last *reported* position. The renderer that returns within 24 h, still
+the state's device, either kept playing through the cut - then that is adopted without a jump -
+or is to load the position again (`should_resume`). Music starts by itself only after a loss of
+less than 2 minutes in which nobody commanded anything, by a `play` of the coordinator's own.
+"""
+
+from dataclasses import replace
+
+from soul_coordinator.core import forwarding, messages, reports, transfers
+from soul_coordinator.core.device import Device
+from soul_coordinator.core.events import Registered
+from soul_coordinator.core.records import Loss
+from soul_coordinator.core.user import Turn, User
+from soul_coordinator.core.values import Instant, Playback
+from soul_protocol import limits
+
+
+def renderer_lost(turn: Turn, device: Device, *, goodbye: bool) -> None:
+    """Pause the state if this was the renderer."""
+    user = turn.user
+    transfers.device_lost(turn, device)
+    if user.playback.device_id != device.id:
+        return
+    was_playing = user.playback.is_playing
+    user.loss = Loss(at=turn.now, was_playing=was_playing, goodbye=goodbye)
+    turn.save_context()
+    _freeze(turn)
+    if was_playing:
+        text = f"Playback paused - {device.name} went offline"
+        turn.event(messages.notice("warning", "device_offline", text))
+
+
+def _freeze(turn: Turn) -> None:
+    """Paused where the last report said, not where it might be by now."""
+    turn.change(is_playing=False, position_at=turn.now, paused_reason="device_offline")
+
+
+def returned(
+    turn: Turn, device: Device, event: Registered, *, same_connection: bool, was_online: bool
+) -> None:
+    """A device registered. Decide what its return means for the state."""
+    user, playback = turn.user, turn.user.playback
+    device.should_resume = False
+    if playback.device_id != device.id or transfers.starting(user, device):
+        return
+    if not device.can_render:
+        if playback.is_playing:
+            user.loss = Loss(at=turn.now, was_playing=False, goodbye=False)
+            turn.save_context()
+            _freeze(turn)
+        return
+    known = event.last_known
+    fits = event.resume and (known is None or known.epoch == playback.epoch)
+    if fits and known is not None and known.report.is_playing:
+        # It kept playing through the cut.
+        reports.adopt(turn, device, known.report, returning=True)
+    elif was_online and playback.is_playing and not same_connection:
+        # A new connection that says nothing of playing: the music stopped with the old one.
+        # Its last report says best how long it was away, across restarts too.
+        user.loss = Loss(at=min(playback.position_at, turn.now), was_playing=True, goodbye=False)
+        turn.save_context()
+        _freeze(turn)
+        device.should_resume = fits
+    elif not playback.is_playing:
+        within = user.loss is None or turn.now - user.loss.at <= limits.RESUME_WITHIN
+        # A connection that was there all the time has nothing to load again.
+        device.should_resume = fits and within and not (same_connection and user.loss is None)
+    if not device.should_resume:
+        _end_loss(turn)
+
+
+def _end_loss(turn: Turn) -> None:
+    if turn.user.loss is not None:
+        turn.user.loss = None
+        turn.save_context()
+
+
+def play_again(turn: Turn, device: Device) -> None:
+    """After `registered`: the coordinator's own `play`, where the contract lets music start by itself."""
+    user = turn.user
+    loss = user.loss
+    if not device.should_resume or loss is None:
+        return
+    _end_loss(turn)
+    away = turn.now - loss.at
+    if (
+        loss.was_playing
+        and not loss.goodbye
+        and not loss.commands_since
+        and away < limits.RESUME_PLAYING_WITHIN
+    ):
+        forwarding.forward_own(turn, device, {"type": "play"})
+
+
+def commanded(turn: Turn) -> None:
+    """Someone asked for something: a later return starts no music by itself."""
+    loss = turn.user.loss
+    if loss is not None and not loss.commands_since:
+        turn.user.loss = replace(loss, commands_since=True)
+        turn.save_context()
+
+
+def purge_at(user: User) -> Instant | None:
+    """When a state that nobody can resume any more is to be purged."""
+    playback = user.playback
+    if playback.device_id is None and playback.track_id is None and not playback.queue:
+        return None
+    active = user.active
+    if active is None:
+        return playback.updated_at + limits.RESUME_WITHIN
+    if active.is_online:
+        return None
+    since = user.loss.at if user.loss is not None else active.last_seen
+    return since + limits.RESUME_WITHIN
+
+
+def purge_state(turn: Turn) -> None:
+    """Empty the state; `epoch` and `sequence` go on."""
+    at = purge_at(turn.user)
+    if at is None or at > turn.now:
+        return
+    blank = Playback()
+    fields = {
+        name: getattr(blank, name)
+        for name in Playback.__dataclass_fields__
+        if name not in {"epoch", "sequence", "updated_at", "position_at", "queue_rev"}
+    }
+    turn.change(**fields, position_at=turn.now, queue_rev=turn.user.playback.queue_rev + 1)
+    turn.user.issued.clear()
+    turn.user.loss = None
+    turn.save_context()

@@ -1,0 +1,255 @@
+"""Transfers, in two phases, so that the music neither stops for loading nor plays twice.
+
+    requested  -> prepare_playback to the target         (nothing saved, the source plays on)
+    ready      -> commit: epoch + 1 saved, then told; start to the target, stop to the source
+    started    -> applied
+
+Before the commit a failure leaves the source untouched. After it there is no way back: a
+target that does not start is the active device, paused.
+"""
+
+from dataclasses import replace
+
+from soul_coordinator.core import forwarding, messages, position, receipts
+from soul_coordinator.core.device import Device
+from soul_coordinator.core.events import TransferAnswered
+from soul_coordinator.core.records import Transfer
+from soul_coordinator.core.user import Handover, Turn, User
+from soul_coordinator.core.values import Address, Instant, Playback
+from soul_protocol import limits
+from soul_protocol.errors import Code
+
+
+def begin(
+    turn: Turn,
+    requester: Address,
+    request: str,
+    target: Device,
+    *,
+    play: str,
+    position_ms: int | None = None,
+    playback: Playback | None = None,
+) -> None:
+    """The first phase: the target loads and stays silent."""
+    supersede(turn)
+    handover = Handover(
+        id=turn.new_id(),
+        requester=requester,
+        request=request,
+        target=target.id,
+        play=play,
+        position_ms=position_ms,
+        playback=playback,
+        deadline=turn.now + limits.TRANSFER_STEP,
+    )
+    turn.user.handover = handover
+    receipts.accept(turn, requester, request)
+    _prepare(turn, handover, target)
+
+
+def _planned(user: User, handover: Handover, now: Instant) -> Playback:
+    """The state as the target will have it if the commit is at `now`; epoch and device as they are."""
+    playback = handover.playback or user.playback
+    at = position.position_now(user.playback, now) if handover.playback is None else playback.position_ms
+    if handover.position_ms is not None:
+        at = handover.position_ms
+        if playback.duration_ms is not None:
+            at = min(at, playback.duration_ms)
+    playing = user.playback.is_playing if handover.play == "keep" else handover.play == "play"
+    if not playback.queue and playback.track_id is None:
+        playing = False
+    target = user.devices[handover.target]
+    return replace(
+        playback,
+        position_ms=at,
+        position_at=now,
+        is_playing=playing,
+        volume=1.0 if target.volume is None else target.volume,
+    )
+
+
+def _prepare(turn: Turn, handover: Handover, target: Device) -> None:
+    planned = _planned(turn.user, handover, turn.now)
+    epoch = turn.user.playback.epoch
+    turn.execute(target.address, messages.prepare(handover.id, planned, target, epoch=epoch))
+
+
+def answered(turn: Turn, event: TransferAnswered) -> None:
+    """The target said ready, started or failed; anything late or foreign changes nothing."""
+    handover = turn.user.handover
+    if handover is None or handover.id != event.transfer or handover.target != event.sender.device:
+        if event.answer == "ready":
+            # It holds something prepared that nobody will start.
+            stop = messages.stop(turn.user.playback.epoch, "aborted", event.transfer)
+            turn.execute(event.sender, stop)
+        return
+    match event.answer:
+        case "ready" if handover.committed is None:
+            _commit(turn, handover)
+        case "started" if handover.committed is not None:
+            _complete(turn, handover)
+        case "failed":
+            fail(turn, event.reason)
+        case _:
+            pass
+
+
+def _commit(turn: Turn, handover: Handover) -> None:
+    user = turn.user
+    source = user.active
+    planned = _planned(user, handover, turn.now)
+    fields = {
+        name: getattr(planned, name)
+        for name in (
+            "track_id", "position_ms", "position_at", "is_playing", "queue", "order",
+            "queue_position", "queue_rev", "volume", "duration_ms", "shuffle", "repeat_mode",
+        )
+    }  # fmt: skip
+    turn.change(
+        **fields,
+        device_id=handover.target,
+        epoch=user.playback.epoch + 1,
+        paused_reason=None,
+        error=None,
+    )
+    user.loss = None
+    turn.save_context()
+    handover.deadline = turn.now + limits.TRANSFER_STEP
+    handover.committed = Transfer(
+        id=handover.id,
+        requester=handover.requester,
+        request=handover.request,
+        source=None if source is None else source.id,
+        target=handover.target,
+        epoch=user.playback.epoch,
+        committed_at=turn.now,
+        deadline=handover.deadline,
+    )
+    turn.save_transfer(handover.committed)
+    _tell(turn, handover.committed, to_target=True, to_source=True)
+    forwarding.renderer_changed(turn)
+
+
+def _tell(turn: Turn, transfer: Transfer, *, to_target: bool, to_source: bool) -> None:
+    user = turn.user
+    target, source = user.devices.get(transfer.target), user.devices.get(transfer.source or "")
+    if to_target and target is not None:
+        turn.execute(target.address, messages.start(transfer.id, user.playback, target))
+    if to_source and source is not None:
+        stop = messages.stop(user.playback.epoch, "transferred", transfer.id)
+        turn.execute(source.address, stop)
+
+
+def _complete(turn: Turn, handover: Handover) -> None:
+    playback = turn.user.playback
+    turn.user.handover = None
+    turn.save_transfer(None)
+    turn.change(applied=(*playback.applied, handover.request)[-limits.APPLIED_IDS :])
+    receipts.apply(turn, handover.requester, handover.request)
+
+
+def fail(turn: Turn, reason: str | None = None) -> None:
+    """End the transfer as `transfer_failed`."""
+    user, handover = turn.user, turn.user.handover
+    if handover is None:
+        return
+    user.handover = None
+    target = user.devices.get(handover.target)
+    if handover.committed is None:
+        _abort(turn, handover)
+    else:
+        turn.save_transfer(None)
+        turn.change(is_playing=False, position_at=turn.now, paused_reason="playback_failed")
+        if target is not None and target.is_online:
+            # It may have started without saying so.
+            forwarding.forward_own(turn, target, {"type": "pause"})
+    text = reason or "the device did not answer in time"
+    receipts.reject(turn, handover.requester, handover.request, Code.TRANSFER_FAILED, text)
+
+
+def _abort(turn: Turn, handover: Handover) -> None:
+    target = turn.user.devices.get(handover.target)
+    if target is not None:
+        stop = messages.stop(turn.user.playback.epoch, "aborted", handover.id)
+        turn.execute(target.address, stop)
+
+
+def supersede(turn: Turn) -> None:
+    """A second transfer, or a claim, ends a pending one."""
+    handover = turn.user.handover
+    if handover is None:
+        return
+    turn.user.handover = None
+    if handover.committed is None:
+        _abort(turn, handover)
+    else:
+        turn.save_transfer(None)
+    text = "another device was chosen"
+    receipts.supersede(turn, handover.requester, handover.request, text)
+
+
+def device_lost(turn: Turn, device: Device) -> None:
+    """A device went offline. A target ends its transfer; a source does not block one."""
+    handover = turn.user.handover
+    if handover is None or handover.target != device.id:
+        return
+    turn.user.handover = None
+    if handover.committed is None:
+        _abort(turn, handover)
+    else:
+        turn.save_transfer(None)
+    text = f"{device.name} went offline"
+    receipts.reject(turn, handover.requester, handover.request, Code.TRANSFER_FAILED, text)
+
+
+def starting(user: User, device: Device) -> bool:
+    """Whether this device was told to start and has not said that it did."""
+    handover = user.handover
+    return handover is not None and handover.committed is not None and handover.target == device.id
+
+
+def send_again(turn: Turn, device: Device) -> None:
+    """A device registered: what it may have missed of a transfer is sent once more."""
+    handover = turn.user.handover
+    if handover is None:
+        return
+    transfer = handover.committed
+    if transfer is None:
+        # It dropped what it had prepared when it registered.
+        if handover.target == device.id:
+            _prepare(turn, handover, device)
+        return
+    if transfer.target == device.id:
+        handover.deadline = turn.now + limits.TRANSFER_STEP
+        # What it did not hear it did not play: the music starts where the commit left it.
+        turn.move(turn.user.playback.position_ms, turn.now)
+        turn.save_position()
+        _tell(turn, transfer, to_target=True, to_source=False)
+    elif transfer.source == device.id:
+        _tell(turn, transfer, to_target=False, to_source=True)
+
+
+def restored(turn: Turn, transfer: Transfer) -> None:
+    """The coordinator started with a committed transfer: send it again, for 15 s at most."""
+    if transfer.requester is None or transfer.request is None:
+        turn.save_transfer(None)
+        return
+    turn.user.handover = Handover(
+        id=transfer.id,
+        requester=transfer.requester,
+        request=transfer.request,
+        target=transfer.target,
+        play="keep",
+        position_ms=None,
+        playback=None,
+        deadline=turn.now + limits.TRANSFER_RESTART,
+        committed=transfer,
+    )
+    _tell(turn, transfer, to_target=True, to_source=True)
+
+
+def time_passed(turn: Turn) -> None:
+    """End a transfer whose target did not speak in time."""
+    handover = turn.user.handover
+    if handover is not None and handover.deadline <= turn.now:
+        fail(turn)

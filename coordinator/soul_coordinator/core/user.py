@@ -1,0 +1,253 @@
+"""One user's state, and the turn in which one event changes it.
+
+A `Turn` collects what an event decides. Rules change the user through it and tell through
+it; at its end it yields the saves first, then the canonical state, then everything else in
+the order in which it was said. However much changed, one turn is one `sequence`.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from soul_coordinator.core import messages
+from soul_coordinator.core.device import Device
+from soul_coordinator.core.effects import (
+    CloseConnection,
+    DropPending,
+    DropReceipts,
+    Effect,
+    Execute,
+    ForgetDevice,
+    Publish,
+    Reply,
+    Save,
+    SaveContext,
+    SaveDevice,
+    SavePending,
+    SavePlayback,
+    SavePosition,
+    SaveReceipt,
+    SaveTransfer,
+    Tell,
+)
+from soul_coordinator.core.rates import Rates
+from soul_coordinator.core.records import GuestPass, Loss, Pending, Receipt, Transfer, UserRecord
+from soul_coordinator.core.values import Address, Instant, Message, Playback
+from soul_protocol import limits
+
+POSITION_SAVED_EVERY = 5 * limits.SECOND
+
+
+@dataclass(slots=True)
+class Handover:
+    """A transfer under way. Before its commit `committed` is None, and nothing of it is saved.
+
+    `playback` is what the target plays if it is a `set_queue` run as a transfer; None: what
+    plays at the commit. `deadline` ends the wait for the target's next word.
+    """
+
+    id: str
+    requester: Address
+    request: str
+    target: str
+    play: str
+    position_ms: int | None
+    playback: Playback | None
+    deadline: Instant
+    committed: Transfer | None = None
+
+
+@dataclass(slots=True)
+class User:
+    """Everything of one user."""
+
+    id: str
+    playback: Playback = field(default_factory=Playback)
+    issued: dict[str, Instant] = field(default_factory=dict)
+    loss: Loss | None = None
+    devices: dict[str, Device] = field(default_factory=dict)
+    unplaced: dict[str, Address] = field(default_factory=dict)
+    """Who was told `device_limit_reached`: they may query and delete."""
+    receipts: dict[str, dict[str, Receipt]] = field(default_factory=dict)
+    pending: dict[tuple[str, str], Pending] = field(default_factory=dict)
+    handover: Handover | None = None
+    passes: dict[str, GuestPass] = field(default_factory=dict)
+    rates: Rates = field(default_factory=Rates)
+    number: int = 0
+    """The number of the newest accepted command."""
+    position_saved_at: Instant = 0
+
+    @property
+    def listed(self) -> Iterator[Device]:
+        """The devices that everyone sees, guests included."""
+        return (one for one in self.devices.values() if not one.ephemeral)
+
+    @property
+    def active(self) -> Device | None:
+        """The device that renders, or did when it was last seen."""
+        return self.devices.get(self.playback.device_id or "")
+
+    @classmethod
+    def restored(cls, record: UserRecord, *, restart_until: Instant) -> "User":
+        """A user as loaded at start."""
+        user = cls(
+            id=record.id,
+            playback=record.playback,
+            issued=dict(record.issued),
+            loss=record.loss,
+            devices={one.id: Device.restored(one, restart_until=restart_until) for one in record.devices},
+            passes={one.device: one for one in record.passes},
+        )
+        for receipt in sorted(record.receipts, key=lambda one: one.at):
+            user.receipts.setdefault(receipt.requester.device, {})[receipt.id] = receipt
+        for pending in sorted(record.pending, key=lambda one: one.number):
+            user.pending[pending.requester.device, pending.id] = pending
+            user.number = pending.number
+        return user
+
+
+class Turn:
+    """One event's changes to one user."""
+
+    __slots__ = (
+        "_before",
+        "_devices_changed",
+        "_ids",
+        "_saves",
+        "_tells",
+        "coordinator",
+        "entropy",
+        "now",
+        "user",
+    )
+
+    def __init__(self, user: User, now: Instant, *, coordinator: str, entropy: int = 0) -> None:
+        self.user = user
+        self.now = now
+        self.coordinator = coordinator
+        self.entropy = entropy
+        self._before = user.playback
+        self._devices_changed = False
+        self._ids = 0
+        self._saves: dict[object, Save] = {}
+        self._tells: list[Tell] = []
+
+    # Telling
+
+    def reply(self, to: Address, message: Message) -> None:
+        """Say it to one device, on `down/reply`."""
+        self._tells.append(Reply(to, message))
+
+    def execute(self, to: Address, message: Message) -> None:
+        """Say it to one device, on `down/execute`."""
+        self._tells.append(Execute(to, message))
+
+    def event(self, message: Message) -> None:
+        """Say it to everyone of the user, on `all/event`."""
+        self._tells.append(Publish(self.user.id, "event", message))
+
+    def tick(self) -> None:
+        """Tell everyone the position, and save it now and then."""
+        self._tells.append(Publish(self.user.id, "position", messages.position(self.user.playback)))
+        if self.now - self.user.position_saved_at >= POSITION_SAVED_EVERY:
+            self.save_position()
+
+    def close(self, device: str, reason: str) -> None:
+        """Have the broker close a device's connection."""
+        self._tells.append(CloseConnection(self.user.id, device, reason))
+
+    def show_devices(self) -> None:
+        """The device list changed: tell everyone at the end of the turn."""
+        self._devices_changed = True
+
+    # Changing
+
+    def change(self, **fields: Any) -> None:
+        """Change the canonical state; the turn's first change is the next `sequence`."""
+        playback = self.user.playback
+        step = 1 if playback.sequence == self._before.sequence else 0
+        self.user.playback = replace(
+            playback, **fields, sequence=playback.sequence + step, updated_at=self.now
+        )
+
+    def move(self, position_ms: int, position_at: Instant) -> None:
+        """A continuous position: no change, no `sequence`."""
+        self.user.playback = replace(self.user.playback, position_ms=position_ms, position_at=position_at)
+
+    def save_position(self) -> None:
+        """Save the position that reports have brought since the last save."""
+        playback = self.user.playback
+        self.user.position_saved_at = self.now
+        self._saves["position"] = SavePosition(self.user.id, playback.position_ms, playback.position_at)
+
+    def save_device(self, device: Device) -> None:
+        """Save a device, unless it is ephemeral."""
+        if not device.ephemeral:
+            device.saved_at = self.now
+            self._saves["device", device.id] = SaveDevice(device.record())
+
+    def forget_device(self, device: Device) -> None:
+        """Remove every byte of a device."""
+        user = self.user
+        user.devices.pop(device.id, None)
+        user.receipts.pop(device.id, None)
+        user.rates.devices.pop(device.id, None)
+        for key in [key for key in user.pending if key[0] == device.id]:
+            del user.pending[key]
+        for stale in [key for key in self._saves if isinstance(key, tuple) and device.id in key]:
+            del self._saves[stale]
+        self._saves["forget", device.id] = ForgetDevice(user.id, device.id)
+
+    def save_context(self) -> None:
+        """Save the newest `issued_at` by class, and the loss."""
+        self._saves["context"] = SaveContext(self.user.id, dict(self.user.issued), self.user.loss)
+
+    def save_receipt(self, receipt: Receipt) -> None:
+        """Save an answer."""
+        self._saves["receipt", receipt.requester.device, receipt.id] = SaveReceipt(receipt)
+
+    def drop_receipts(self, device: str, ids: tuple[str, ...]) -> None:
+        """Forget answers that are no longer kept."""
+        self._saves["drop receipts", device, ids] = DropReceipts(self.user.id, device, ids)
+
+    def save_pending(self, pending: Pending) -> None:
+        """Keep a pending command."""
+        self._saves["pending", pending.requester.device, pending.id] = SavePending(pending)
+
+    def drop_pending(self, pending: Pending) -> None:
+        """A pending command came to its end."""
+        device, request = pending.requester.device, pending.id
+        self._saves["pending", device, request] = DropPending(self.user.id, device, request)
+
+    def save_transfer(self, transfer: Transfer | None) -> None:
+        """Save the committed transfer, or that there is none."""
+        self._saves["transfer"] = SaveTransfer(self.user.id, transfer)
+
+    def new_id(self) -> str:
+        """A fresh UUID (version 4), from the event's entropy."""
+        self._ids += 1
+        bits = (self.entropy + self._ids * 0x9E3779B97F4A7C15F39CC0605CEDC835) % (1 << 128)
+        text = f"{bits:032x}"
+        variant = "89ab"[int(text[16], 16) & 3]
+        return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-{variant}{text[17:20]}-{text[20:]}"
+
+    # The end
+
+    def effects(self) -> tuple[Effect, ...]:
+        """Saves, then the state, then all else as it was said, then the device list."""
+        user, playback = self.user, self.user.playback
+        saves: list[Effect] = []
+        head: list[Effect] = []
+        if playback.sequence != self._before.sequence:
+            queue = playback.queue is not self._before.queue or playback.order is not self._before.order
+            saves.append(SavePlayback(user.id, playback, with_queue=queue))
+            user.position_saved_at = self.now
+            self._saves.pop("position", None)
+            head.append(Publish(user.id, "state", messages.playback_state(playback)))
+        saves.extend(self._saves.values())
+        tail: list[Effect] = []
+        if self._devices_changed:
+            tail.append(Publish(user.id, "devices", messages.devices_update(user.listed)))
+        closing = [one for one in self._tells if isinstance(one, CloseConnection)]
+        said = [one for one in self._tells if not isinstance(one, CloseConnection)]
+        return (*saves, *head, *said, *tail, *closing)
