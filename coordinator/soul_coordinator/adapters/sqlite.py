@@ -1,0 +1,185 @@
+"""The store: what survives a restart, in SQLite. The truth; retained messages are copies.
+
+    SqliteStore       what the coordinator saves and loads, and what it asks about accounts
+    sqlite_connection, sqlite_errors, sqlite_migrations
+                      opening, failing, the tables
+    sqlite_save, sqlite_load
+                      records to rows and back
+    sqlite_changes    what the accounts' side changed meanwhile
+    sqlite_upkeep     purge, backup, check
+
+One thread at a time uses a store: the coordinator's writer thread. Others - the accounts of
+the HTTP API, the command line, a backup - open connections of their own.
+"""
+
+import contextlib
+import sqlite3
+import time
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from soul_coordinator.adapters import sqlite_upkeep as upkeep
+from soul_coordinator.adapters.sqlite_changes import AccountChange, UserGone, changes_after, last_change
+from soul_coordinator.adapters.sqlite_connection import Durability, connect, reading, scrub, transaction
+from soul_coordinator.adapters.sqlite_errors import StoreError, store_error
+from soul_coordinator.adapters.sqlite_load import load_users
+from soul_coordinator.adapters.sqlite_migrations import migrate
+from soul_coordinator.adapters.sqlite_save import apply_save, user_hash, user_of
+from soul_coordinator.core.effects import ForgetDevice, Save
+from soul_coordinator.core.records import UserRecord
+from soul_coordinator.core.values import Instant
+
+
+def wall_clock() -> Instant:
+    """Now, in ms since the Unix epoch."""
+    return time.time_ns() // 1_000_000
+
+
+class SqliteStore:
+    """The coordinator's side of the database.
+
+    Args:
+        path: the database file; made, with its tables, if it is missing.
+        durability: what a commit survives (`sqlite_connection.Durability`).
+        clock: the present, in ms since the Unix epoch.
+
+    Raises:
+        StoreError: it cannot be opened; every method raises it when the database fails.
+    """
+
+    def __init__(
+        self, path: Path, durability: Durability = "normal", *, clock: Callable[[], Instant] = wall_clock
+    ) -> None:
+        self.path = path
+        self._clock = clock
+        self._connection = connect(path, durability)
+        try:
+            migrate(self._connection)
+        except BaseException:
+            self._connection.close()
+            raise
+        # The users this store has seen: by name the row's number, by hash the name.
+        self._numbers: dict[str, int] = {}
+        self._names: dict[bytes, str] = {}
+        self._confirmed: set[str] = set()
+        self._confirmed_at: int | None = None
+        self._scrub_due = True
+
+    def load(self) -> tuple[UserRecord, ...]:
+        """All that is saved of every user, by name."""
+        with reading(self._connection) as connection:
+            rows = connection.execute("SELECT id, number FROM users").fetchall()
+            users = load_users(connection)
+        self._numbers = dict(rows)
+        self._names = {user_hash(user): user for user in self._numbers}
+        return users
+
+    def commit(self, saves: Sequence[Save]) -> None:
+        """Save a batch, in order: all of it or, with `StoreError`, nothing.
+
+        What concerns a user who was removed meanwhile is left out: nothing brings a removed
+        user back. A user without an account (a host application's) gets a row here.
+        """
+        if not saves:
+            return
+        with transaction(self._connection) as connection:
+            now = self._clock()
+            writable = self._writable(connection, {user_of(save) for save in saves}, now)
+            for save in saves:
+                if user_of(save) in writable:
+                    apply_save(connection, save, now=now)
+        if any(isinstance(save, ForgetDevice) for save in saves):
+            self._scrub_due = True
+        self._scrub_if_due()
+
+    def accounts_version(self) -> int:
+        """Changes whenever another connection changed the database; cheap enough to ask often."""
+        self._scrub_if_due()
+        return self._pragma("data_version")
+
+    def last_account_change(self) -> int:
+        """The number of the newest account change: ask before `load`, and go on from there."""
+        with reading(self._connection) as connection:
+            return last_change(connection)
+
+    def account_changes(self, after: int) -> tuple[int, tuple[AccountChange, ...]]:
+        """What the accounts' side did after change number `after`, and the newest number.
+
+        Once a removed user was told here, a user of the same name is another one.
+        """
+        with reading(self._connection) as connection:
+            newest = last_change(connection)
+            changes = changes_after(connection, after, self._names.get)
+            numbers = dict(connection.execute("SELECT id, number FROM users").fetchall()) if changes else {}
+        for change in changes:
+            if isinstance(change, UserGone):
+                self._numbers.pop(change.user, None)
+                self._names.pop(user_hash(change.user), None)
+                self._scrub_due = True
+        for user, number in numbers.items():
+            self._remember(user, number)
+        self._scrub_if_due()
+        return newest, changes
+
+    def purge(self, now: Instant) -> None:
+        """Remove what is kept for a time only (`sqlite_upkeep.purge`)."""
+        with transaction(self._connection) as connection:
+            upkeep.purge(connection, now)
+        self._scrub_due = True
+        self._scrub_if_due()
+
+    def backup(self, file: Path) -> None:
+        """A consistent copy into `file`, while others read and write (`sqlite_upkeep.backup`)."""
+        upkeep.backup(self.path, file)
+
+    def check(self) -> tuple[str, ...]:
+        """What is wrong with the database, a sentence each; nothing is ()."""
+        with reading(self._connection) as connection:
+            return upkeep.check(connection)
+
+    def close(self) -> None:
+        """Write the log back and close the file."""
+        self._connection.close()
+
+    def _writable(self, connection: sqlite3.Connection, users: Iterable[str], now: Instant) -> set[str]:
+        # While nobody else wrote, the users confirmed last time are still there.
+        version = self._pragma("data_version")
+        if version != self._confirmed_at:
+            self._confirmed.clear()
+            self._confirmed_at = version
+        return {user for user in users if user in self._confirmed or self._confirm(connection, user, now)}
+
+    def _confirm(self, connection: sqlite3.Connection, user: str, now: Instant) -> bool:
+        """Whether the user is there, and is the one that was loaded."""
+        row = connection.execute("SELECT number FROM users WHERE id = ?", (user,)).fetchone()
+        if row is None:
+            removed = connection.execute(
+                "SELECT 1 FROM removed_users WHERE hash = ?", (user_hash(user),)
+            ).fetchone()
+            if removed:
+                return False
+            cursor = connection.execute("INSERT INTO users (id, created_at) VALUES (?, ?)", (user, now))
+            # Not remembered before it is committed; the next batch asks again.
+            return cursor.rowcount == 1
+        number = int(row[0])
+        if self._numbers.get(user, number) != number:
+            return False
+        self._remember(user, number)
+        self._confirmed.add(user)
+        return True
+
+    def _remember(self, user: str, number: int) -> None:
+        self._numbers.setdefault(user, number)
+        self._names.setdefault(user_hash(user), user)
+
+    def _pragma(self, name: str) -> int:
+        try:
+            return int(self._connection.execute(f"PRAGMA {name}").fetchone()[0])
+        except sqlite3.Error as error:
+            raise store_error(error, str(self.path)) from error
+
+    def _scrub_if_due(self) -> None:
+        # What was saved is saved, whatever becomes of this: the next call tries again.
+        with contextlib.suppress(StoreError):
+            if self._scrub_due and scrub(self._connection):
+                self._scrub_due = False

@@ -1,0 +1,154 @@
+"""A connection to the database, set up the same way for everyone who opens it.
+
+WAL, so that a reader never waits for the writer; foreign keys; deleted content overwritten
+with zeros, since deleting a device leaves no byte of it.
+"""
+
+import contextlib
+import os
+import sqlite3
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final, Literal
+
+from soul_coordinator.adapters.sqlite_errors import StoreUnreachable, store_error
+
+Durability = Literal["normal", "full"]
+"""`normal` survives the program's death, `full` a power cut too, at one fsync a commit."""
+
+DATABASE: Final = "soul-connect.db"
+"""The database's file in the data directory."""
+
+BUSY_TIMEOUT_MS: Final = 5_000
+"""How long a writer waits for another one; the command line's transactions take a few ms."""
+
+_RETRY_SECONDS: Final = 0.01
+
+
+def connect(path: Path, durability: Durability = "normal") -> sqlite3.Connection:
+    """Open the database, made with mode 0600 if it is missing; statements commit by themselves.
+
+    May be used by one thread at a time, whichever.
+
+    Raises:
+        StoreError: it cannot be opened, is locked, or is no database.
+    """
+    _create(path)
+    connection = None
+    try:
+        connection = sqlite3.connect(
+            path,
+            timeout=BUSY_TIMEOUT_MS / 1000,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=256,
+        )
+        _set_up(connection, durability)
+    except sqlite3.Error as error:
+        if connection is not None:
+            connection.close()
+        raise store_error(error, str(path)) from error
+    return connection
+
+
+@contextlib.contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+    """One write transaction: all of it, or nothing.
+
+    Raises:
+        StoreError: it was not committed.
+    """
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield connection
+            connection.execute("COMMIT")
+        except BaseException:
+            # SQLite has already rolled back after some errors (a full disk is one).
+            if connection.in_transaction:
+                with contextlib.suppress(sqlite3.Error):
+                    connection.execute("ROLLBACK")
+            raise
+    except sqlite3.Error as error:
+        raise store_error(error) from error
+
+
+@contextlib.contextmanager
+def reading(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+    """One consistent view of the database, however many statements.
+
+    Raises:
+        StoreError: it cannot be read.
+    """
+    try:
+        connection.execute("BEGIN")
+        try:
+            yield connection
+        finally:
+            if connection.in_transaction:
+                connection.execute("COMMIT")
+    except sqlite3.Error as error:
+        raise store_error(error) from error
+
+
+def scrub(connection: sqlite3.Connection) -> bool:
+    """Empty the write-ahead log, where pages from before a deletion linger.
+
+    Returns:
+        False where a reader still needs the log: try again later.
+
+    Raises:
+        StoreError: the log could not be written back.
+    """
+    try:
+        # A reader, such as a running backup, may hold on for long: do not wait for it.
+        connection.execute("PRAGMA busy_timeout = 0")
+        try:
+            busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        finally:
+            connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
+            return False
+        raise store_error(error) from error
+    except sqlite3.Error as error:
+        raise store_error(error) from error
+    return not busy
+
+
+def own_like(directory: Path, descriptor: int) -> None:
+    """Give a new file to the owner of its directory, where root makes it for a service."""
+    if os.geteuid() == 0:
+        owner = directory.stat()
+        os.fchown(descriptor, owner.st_uid, owner.st_gid)
+
+
+def _create(path: Path) -> None:
+    # SQLite would make it readable for all; its -wal and -shm take over the mode and owner.
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    except FileExistsError:
+        return
+    except OSError as error:
+        raise StoreUnreachable(f"{path} cannot be made: {error.strerror}.") from None
+    try:
+        own_like(path.parent, descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _set_up(connection: sqlite3.Connection, durability: Durability) -> None:
+    deadline = time.monotonic() + BUSY_TIMEOUT_MS / 1000
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL").fetchone()
+            break
+        except sqlite3.OperationalError as error:
+            # Two processes that turn a new file to WAL at once: SQLite does not wait here.
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(_RETRY_SECONDS)
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA secure_delete = ON")
+    connection.execute("PRAGMA synchronous = " + ("FULL" if durability == "full" else "NORMAL"))

@@ -1,0 +1,246 @@
+"""The tables, as steps that were and will be taken: append one, never change one.
+
+Each step is a function with a name; the names taken are kept in `schema_migrations`. All
+that are missing are taken in one transaction, so that two processes starting at once agree.
+"""
+
+import sqlite3
+import time
+from collections.abc import Callable
+from typing import Final
+
+from sqlite_utils import Database
+
+from soul_coordinator.adapters.sqlite_connection import transaction
+from soul_coordinator.adapters.sqlite_errors import StoreNewer, store_error
+
+Step = Callable[[Database], None]
+
+
+def users_and_devices(db: Database) -> None:
+    """Accounts and what the coordinator keeps of each user. Times are ms since the Unix epoch."""
+    # A user removed and added again gets another `number`: what was known of the old is void.
+    _run(
+        db,
+        """CREATE TABLE users (
+            number INTEGER PRIMARY KEY AUTOINCREMENT,
+            id TEXT NOT NULL UNIQUE,
+            password_hash TEXT,
+            created_at INTEGER NOT NULL
+        ) STRICT""",
+        """CREATE TABLE user_devices (
+            user_id TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+            device_id TEXT NOT NULL,
+            node TEXT NOT NULL CHECK (node IN ('device', 'guest')),
+            device_name TEXT NOT NULL,
+            name_key TEXT NOT NULL,
+            device_type TEXT NOT NULL,
+            can_render INTEGER NOT NULL,
+            can_control INTEGER NOT NULL,
+            can_host_jam INTEGER NOT NULL,
+            supported_formats TEXT NOT NULL,
+            max_sample_rate INTEGER NOT NULL,
+            max_payload_bytes INTEGER,
+            volume REAL,
+            created_at INTEGER NOT NULL,
+            last_seen INTEGER NOT NULL,
+            conn TEXT,
+            is_online INTEGER NOT NULL,
+            spent TEXT NOT NULL,
+            volume_issued_at INTEGER NOT NULL,
+            PRIMARY KEY (user_id, device_id),
+            UNIQUE (user_id, device_name),
+            UNIQUE (user_id, name_key)
+        ) STRICT, WITHOUT ROWID""",
+    )
+
+
+def playback(db: Database) -> None:
+    """The canonical state; the queue apart, so that a pause never writes 10,000 tracks again."""
+    _run(
+        db,
+        """CREATE TABLE device_playback_state (
+            user_id TEXT NOT NULL PRIMARY KEY REFERENCES users (id) ON DELETE CASCADE,
+            device_id TEXT,
+            track_id TEXT,
+            position_ms INTEGER NOT NULL DEFAULT 0,
+            position_at INTEGER NOT NULL DEFAULT 0,
+            is_playing INTEGER NOT NULL DEFAULT 0,
+            queue_position INTEGER NOT NULL DEFAULT 0,
+            volume REAL NOT NULL DEFAULT 1.0,
+            shuffle INTEGER NOT NULL DEFAULT 0,
+            repeat_mode TEXT NOT NULL DEFAULT 'off',
+            duration_ms INTEGER,
+            updated_at INTEGER NOT NULL DEFAULT 0,
+            epoch INTEGER NOT NULL DEFAULT 0,
+            sequence INTEGER NOT NULL DEFAULT 0,
+            queue_rev INTEGER NOT NULL DEFAULT 0,
+            paused_reason TEXT,
+            error_code TEXT,
+            error_track_id TEXT,
+            applied TEXT NOT NULL DEFAULT '[]'
+        ) STRICT, WITHOUT ROWID""",
+        # With a rowid, unlike its neighbours: long rows make a WITHOUT ROWID tree deep.
+        """CREATE TABLE playback_queues (
+            user_id TEXT NOT NULL PRIMARY KEY REFERENCES users (id) ON DELETE CASCADE,
+            queue TEXT NOT NULL,
+            play_order TEXT
+        ) STRICT""",
+        """CREATE TABLE playback_contexts (
+            user_id TEXT NOT NULL PRIMARY KEY REFERENCES users (id) ON DELETE CASCADE,
+            issued TEXT NOT NULL,
+            lost_at INTEGER,
+            was_playing INTEGER,
+            goodbye INTEGER,
+            commands_since INTEGER
+        ) STRICT, WITHOUT ROWID""",
+    )
+
+
+def requests(db: Database) -> None:
+    """Answers given, commands whose outcome is open, and the committed transfer."""
+    _run(
+        db,
+        """CREATE TABLE command_receipts (
+            user_id TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+            device_id TEXT NOT NULL,
+            id TEXT NOT NULL,
+            node TEXT NOT NULL,
+            status TEXT NOT NULL,
+            code TEXT,
+            message TEXT,
+            sequence INTEGER,
+            epoch INTEGER,
+            at INTEGER NOT NULL,
+            PRIMARY KEY (user_id, device_id, id)
+        ) STRICT, WITHOUT ROWID""",
+        """CREATE TABLE pending_commands (
+            user_id TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+            device_id TEXT NOT NULL,
+            id TEXT NOT NULL,
+            node TEXT NOT NULL,
+            target TEXT NOT NULL,
+            command TEXT NOT NULL,
+            change TEXT,
+            epoch INTEGER NOT NULL,
+            issued_at INTEGER NOT NULL,
+            expires_at INTEGER NOT NULL,
+            number INTEGER NOT NULL,
+            own INTEGER NOT NULL,
+            PRIMARY KEY (user_id, device_id, id)
+        ) STRICT""",
+        """CREATE TABLE transfers (
+            user_id TEXT NOT NULL PRIMARY KEY REFERENCES users (id) ON DELETE CASCADE,
+            id TEXT NOT NULL,
+            requester_node TEXT,
+            requester_device TEXT,
+            request TEXT,
+            source TEXT,
+            target TEXT NOT NULL,
+            epoch INTEGER NOT NULL,
+            committed_at INTEGER NOT NULL,
+            deadline INTEGER NOT NULL
+        ) STRICT, WITHOUT ROWID""",
+    )
+
+
+def tokens_and_invitations(db: Database) -> None:
+    """Tokens by their `jti` (never themselves), invitations by a hash, and what was taken back.
+
+    A service's token has no user. `until` is when the invitation that it came from ends.
+    Removed users and deleted devices are kept as SHA-256 only; see `accounts_denials`.
+    """
+    _run(
+        db,
+        """CREATE TABLE tokens (
+            jti TEXT NOT NULL PRIMARY KEY,
+            user_id TEXT REFERENCES users (id) ON DELETE CASCADE,
+            role TEXT NOT NULL,
+            device_id TEXT,
+            scope TEXT NOT NULL,
+            issued_at INTEGER NOT NULL,
+            expires_at INTEGER NOT NULL,
+            revoked_at INTEGER,
+            until INTEGER
+        ) STRICT""",
+        "CREATE INDEX tokens_by_user ON tokens (user_id, device_id)",
+        """CREATE TABLE invitations (
+            code_hash BLOB NOT NULL PRIMARY KEY,
+            user_id TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+            scope TEXT NOT NULL,
+            created_at INTEGER NOT NULL,
+            expires_at INTEGER NOT NULL,
+            used_at INTEGER
+        ) STRICT, WITHOUT ROWID""",
+        "CREATE INDEX invitations_by_user ON invitations (user_id)",
+        """CREATE TABLE revoked_tokens (
+            jti TEXT NOT NULL PRIMARY KEY,
+            user_hash BLOB NOT NULL,
+            expires_at INTEGER NOT NULL
+        ) STRICT, WITHOUT ROWID""",
+        "CREATE TABLE deleted_devices (hash BLOB NOT NULL PRIMARY KEY, at INTEGER NOT NULL) STRICT",
+        "CREATE TABLE removed_users (hash BLOB NOT NULL PRIMARY KEY, at INTEGER NOT NULL) STRICT",
+        # What other processes changed, for the coordinator that runs beside them.
+        """CREATE TABLE account_events (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            at INTEGER NOT NULL,
+            kind TEXT NOT NULL,
+            user_id TEXT,
+            user_hash BLOB,
+            role TEXT,
+            device_id TEXT,
+            jti TEXT,
+            scope TEXT,
+            ends_at INTEGER
+        ) STRICT""",
+    )
+
+
+STEPS: Final[tuple[Step, ...]] = (users_and_devices, playback, requests, tokens_and_invitations)
+
+
+def migrate(connection: sqlite3.Connection, steps: tuple[Step, ...] = STEPS) -> None:
+    """Take the steps that this database has not taken yet.
+
+    Raises:
+        StoreNewer: it has taken steps that this program does not know.
+        StoreError: it cannot be read or written.
+    """
+    db = Database(connection, execute_plugins=False)
+    try:
+        missing = _missing(db, steps)
+    except sqlite3.Error as error:
+        raise store_error(error) from error
+    if not missing:
+        return
+    with transaction(connection):
+        db.execute(
+            "CREATE TABLE IF NOT EXISTS schema_migrations"
+            " (name TEXT NOT NULL PRIMARY KEY, applied_at INTEGER NOT NULL) STRICT"
+        )
+        # Asked again, now that nobody else can be at it.
+        for step in _missing(db, steps):
+            step(db)
+            db.execute(
+                "INSERT INTO schema_migrations (name, applied_at) VALUES (?, ?)",
+                [step.__name__, time.time_ns() // 1_000_000],
+            )
+
+
+def taken(db: Database) -> tuple[str, ...]:
+    """The names of the steps taken, in order."""
+    if "schema_migrations" not in db.table_names():
+        return ()
+    return tuple(row["name"] for row in db["schema_migrations"].rows_where(order_by="rowid"))
+
+
+def _missing(db: Database, steps: tuple[Step, ...]) -> list[Step]:
+    done = set(taken(db))
+    if unknown := done - {step.__name__ for step in steps}:
+        raise StoreNewer(f"a newer version made the database (it knows {', '.join(sorted(unknown))}).")
+    return [step for step in steps if step.__name__ not in done]
+
+
+def _run(db: Database, *statements: str) -> None:
+    for statement in statements:
+        db.execute(statement)

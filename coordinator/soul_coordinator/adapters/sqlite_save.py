@@ -1,0 +1,286 @@
+"""Saves to rows: each effect for the store as parametrised SQL, inside the caller's transaction."""
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Sequence
+from typing import Final, assert_never
+
+from soul_coordinator.core.effects import (
+    DropPending,
+    DropReceipts,
+    ForgetDevice,
+    Save,
+    SaveContext,
+    SaveDevice,
+    SavePending,
+    SavePlayback,
+    SavePosition,
+    SaveReceipt,
+    SaveTransfer,
+)
+from soul_coordinator.core.names import key as name_key
+from soul_coordinator.core.records import DeviceRecord, Pending, Receipt, Transfer
+from soul_coordinator.core.values import Instant, Playback
+from soul_protocol import limits
+
+
+def _upsert(table: str, key: Sequence[str], columns: Sequence[str]) -> str:
+    every = (*key, *columns)
+    marks = ", ".join("?" * len(every))
+    changes = ", ".join(f"{column} = excluded.{column}" for column in columns)
+    return (  # the words are this module's own, the values are bound
+        f"INSERT INTO {table} ({', '.join(every)}) VALUES ({marks})"  # noqa: S608
+        f" ON CONFLICT ({', '.join(key)}) DO UPDATE SET {changes}"
+    )
+
+
+_DEVICE: Final = _upsert(
+    "user_devices",
+    ("user_id", "device_id"),
+    (
+        *("node", "device_name", "name_key", "device_type", "can_render", "can_control", "can_host_jam"),
+        *("supported_formats", "max_sample_rate", "max_payload_bytes", "volume", "created_at", "last_seen"),
+        *("conn", "is_online", "spent", "volume_issued_at"),
+    ),
+)
+_PLAYBACK: Final = _upsert(
+    "device_playback_state",
+    ("user_id",),
+    (
+        *("device_id", "track_id", "position_ms", "position_at", "is_playing", "queue_position", "volume"),
+        *("shuffle", "repeat_mode", "duration_ms", "updated_at", "epoch", "sequence", "queue_rev"),
+        *("paused_reason", "error_code", "error_track_id", "applied"),
+    ),
+)
+_QUEUE: Final = _upsert("playback_queues", ("user_id",), ("queue", "play_order"))
+_POSITION: Final = _upsert("device_playback_state", ("user_id",), ("position_ms", "position_at"))
+_CONTEXT: Final = _upsert(
+    "playback_contexts", ("user_id",), ("issued", "lost_at", "was_playing", "goodbye", "commands_since")
+)
+_RECEIPT: Final = _upsert(
+    "command_receipts",
+    ("user_id", "device_id", "id"),
+    ("node", "status", "code", "message", "sequence", "epoch", "at"),
+)
+_PENDING: Final = _upsert(
+    "pending_commands",
+    ("user_id", "device_id", "id"),
+    ("node", "target", "command", "change", "epoch", "issued_at", "expires_at", "number", "own"),
+)
+_TRANSFER: Final = _upsert(
+    "transfers",
+    ("user_id",),
+    (
+        *("id", "requester_node", "requester_device", "request", "source", "target", "epoch"),
+        *("committed_at", "deadline"),
+    ),
+)
+
+# Whatever still names the device when it is forgotten: its rows, and its place in others' rows.
+_FORGET: Final = (
+    "DELETE FROM user_devices WHERE user_id = :user AND device_id = :device",
+    "DELETE FROM command_receipts WHERE user_id = :user AND device_id = :device",
+    "DELETE FROM pending_commands WHERE user_id = :user AND (device_id = :device OR target = :device)",
+    "DELETE FROM transfers WHERE user_id = :user AND target = :device",
+    "UPDATE transfers SET source = NULL WHERE user_id = :user AND source = :device",
+    (
+        "UPDATE transfers SET requester_node = NULL, requester_device = NULL, request = NULL"
+        " WHERE user_id = :user AND requester_device = :device"
+    ),
+    "UPDATE device_playback_state SET device_id = NULL WHERE user_id = :user AND device_id = :device",
+    "DELETE FROM account_events WHERE user_id = :user AND device_id = :device",
+)
+
+
+def user_of(save: Save) -> str:
+    """Whose it is."""
+    match save:
+        case SaveDevice(record):
+            return record.user
+        case SaveReceipt(receipt):
+            return receipt.requester.user
+        case SavePending(pending):
+            return pending.requester.user
+        case (
+            ForgetDevice()
+            | SavePlayback()
+            | SavePosition()
+            | SaveContext()
+            | DropReceipts()
+            | DropPending()
+            | SaveTransfer()
+        ):
+            return save.user
+        case _:
+            assert_never(save)
+
+
+def apply_save(connection: sqlite3.Connection, save: Save, *, now: Instant) -> None:
+    """Do one save. The user's row must be there."""
+    match save:
+        case SaveDevice(record):
+            connection.execute(_DEVICE, _device(record))
+        case ForgetDevice(user, device):
+            _forget(connection, user, device, now)
+        case SavePlayback(user, playback, with_queue):
+            connection.execute(_PLAYBACK, _playback(user, playback))
+            if with_queue:
+                order = None if playback.order is None else _json(playback.order)
+                connection.execute(_QUEUE, (user, _json(playback.queue), order))
+        case SavePosition(user, position_ms, position_at):
+            connection.execute(_POSITION, (user, position_ms, position_at))
+        case SaveContext(user, issued, loss):
+            lost = (loss.at, loss.was_playing, loss.goodbye, loss.commands_since) if loss else (None,) * 4
+            connection.execute(_CONTEXT, (user, _json(dict(issued)), *lost))
+        case SaveReceipt(receipt):
+            connection.execute(_RECEIPT, _receipt(receipt))
+        case DropReceipts(user, device, ids):
+            connection.executemany(
+                "DELETE FROM command_receipts WHERE user_id = ? AND device_id = ? AND id = ?",
+                [(user, device, each) for each in ids],
+            )
+        case SavePending(pending):
+            connection.execute(_PENDING, _pending(pending))
+        case DropPending(user, device, request):
+            connection.execute(
+                "DELETE FROM pending_commands WHERE user_id = ? AND device_id = ? AND id = ?",
+                (user, device, request),
+            )
+        case SaveTransfer(user, transfer):
+            if transfer is None:
+                connection.execute("DELETE FROM transfers WHERE user_id = ?", (user,))
+            else:
+                connection.execute(_TRANSFER, _transfer(user, transfer))
+        case _:
+            assert_never(save)
+
+
+def user_hash(user: str) -> bytes:
+    """SHA-256 of a user's name: what is kept of a user who was removed."""
+    return hashlib.sha256(user.encode()).digest()
+
+
+def device_hash(user: str, device: str) -> bytes:
+    """SHA-256 of a user's device: what is kept of a device that was deleted."""
+    return hashlib.sha256(f"{user}\0{device}".encode()).digest()
+
+
+def _forget(connection: sqlite3.Connection, user: str, device: str, now: Instant) -> None:
+    deleted = _was_deleted(connection, user, device, now)
+    for statement in _FORGET:
+        connection.execute(statement, {"user": user, "device": device})
+    if not deleted:
+        # A month unseen, or a guest whose time is over: the token lives or ends by itself, nameless.
+        connection.execute(
+            "UPDATE tokens SET device_id = NULL WHERE user_id = ? AND device_id = ?", (user, device)
+        )
+        return
+    connection.execute(
+        "INSERT OR REPLACE INTO deleted_devices (hash, at) VALUES (?, ?)", (device_hash(user, device), now)
+    )
+    connection.execute(
+        "INSERT OR IGNORE INTO revoked_tokens (jti, user_hash, expires_at)"
+        " SELECT jti, ?, expires_at FROM tokens WHERE user_id = ? AND device_id = ?",
+        (user_hash(user), user, device),
+    )
+    connection.execute("DELETE FROM tokens WHERE user_id = ? AND device_id = ?", (user, device))
+
+
+def _was_deleted(connection: sqlite3.Connection, user: str, device: str, now: Instant) -> bool:
+    """Whether someone deleted it, so that its older tokens are refused from now on."""
+    row = connection.execute(
+        "SELECT node, last_seen FROM user_devices WHERE user_id = ? AND device_id = ?", (user, device)
+    ).fetchone()
+    if row is None:
+        return False  # an ephemeral one: it was nowhere listed, and may come again
+    node, last_seen = row
+    if node == "device":
+        return bool(now - last_seen < limits.DEVICE_KEPT)
+    known, valid = connection.execute(
+        "SELECT count(*), total(revoked_at IS NULL AND expires_at > ?) FROM tokens"
+        " WHERE user_id = ? AND device_id = ?",
+        (now, user, device),
+    ).fetchone()
+    return not known or valid > 0
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _device(record: DeviceRecord) -> tuple[object, ...]:
+    can = record.capabilities
+    return (
+        record.user,
+        record.id,
+        record.node,
+        record.name,
+        name_key(record.name),
+        record.device_type,
+        can.can_render,
+        can.can_control,
+        can.can_host_jam,
+        _json(can.supported_formats),
+        can.max_sample_rate,
+        can.max_payload_bytes,
+        record.volume,
+        record.created_at,
+        record.last_seen,
+        record.conn,
+        record.is_online,
+        _json(record.spent),
+        record.volume_issued_at,
+    )
+
+
+def _playback(user: str, playback: Playback) -> tuple[object, ...]:
+    error = playback.error
+    return (
+        user,
+        playback.device_id,
+        playback.track_id,
+        playback.position_ms,
+        playback.position_at,
+        playback.is_playing,
+        playback.queue_position,
+        playback.volume,
+        playback.shuffle,
+        playback.repeat_mode,
+        playback.duration_ms,
+        playback.updated_at,
+        playback.epoch,
+        playback.sequence,
+        playback.queue_rev,
+        playback.paused_reason,
+        error.code if error else None,
+        error.track_id if error else None,
+        _json(playback.applied),
+    )
+
+
+def _receipt(receipt: Receipt) -> tuple[object, ...]:
+    to = receipt.requester
+    return (
+        *(to.user, to.device, receipt.id, to.node, receipt.status, receipt.code, receipt.message),
+        *(receipt.sequence, receipt.epoch, receipt.at),
+    )
+
+
+def _pending(pending: Pending) -> tuple[object, ...]:
+    to, change = pending.requester, pending.change
+    packed = None
+    if change is not None:
+        packed = _json((change.queue, change.order, change.queue_position, change.queue_rev))
+    return (
+        *(to.user, to.device, pending.id, to.node, pending.target, _json(dict(pending.command)), packed),
+        *(pending.epoch, pending.issued_at, pending.expires_at, pending.number, pending.own),
+    )
+
+
+def _transfer(user: str, transfer: Transfer) -> tuple[object, ...]:
+    to = transfer.requester
+    return (
+        *(user, transfer.id, to.node if to else None, to.device if to else None, transfer.request),
+        *(transfer.source, transfer.target, transfer.epoch, transfer.committed_at, transfer.deadline),
+    )
