@@ -1,24 +1,49 @@
 """`ConnectClient`: the way in for programs that use asyncio."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+import random
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
+from types import TracebackType
 from typing import Literal, Self
 
-from soul_protocol.commands import Command
-from soul_protocol.down import CommandResult, Notice
-from soul_protocol.models import Capabilities, Device, DeviceType, PlaybackState, Refusal, ReportedState
-from soul_protocol.commands import RepeatMode
-from soul_protocol.up import TransferPlay
-
-TokenSource = Callable[[], Awaitable[str | None]]
-
-CONTROLLER = Capabilities(
-    can_render=False, can_control=True, can_host_jam=False, supported_formats=(), max_sample_rate=0
+from soul_connect.actions import Action, Answer
+from soul_connect.controls import Controls
+from soul_connect.errors import NotConnectedError
+from soul_connect.identity import CONTROLLER, identify
+from soul_connect.lifeline import Lifeline, TokenSource
+from soul_connect.requests import (
+    DEFAULT_LIFETIME,
+    Ask,
+    AskDevices,
+    AskState,
+    Claim,
+    Forget,
+    Rename,
+    Request,
+    Transfer,
+    Wish,
 )
+from soul_connect.session import Offer, Session
+from soul_connect.transport import parse_url, trust
+from soul_protocol.commands import Command
+from soul_protocol.down import CommandResult, DevicesUpdate, Notice, PlaybackStateMessage
+from soul_protocol.models import Capabilities, Device, DeviceType, PlaybackState, Refusal, ReportedState
+from soul_protocol.up import PlaybackFailed, PlaybackReady, PlaybackStarted, TransferOptions, TransferPlay
+
+__all__ = ["CONTROLLER", "ConnectClient", "TokenSource"]
 
 
-class ConnectClient:
-    """A device of one user: a remote control, or (with `Player`) a renderer."""
+class ConnectClient(Controls):
+    """A device of one user: a remote control, or (with `Player`) a renderer.
+
+        async with ConnectClient(url="mqtts://home", token=token, ephemeral=True) as client:
+            await client.pause()
+
+    It reconnects by itself, for as long as it is connected in the sense of `connect` and
+    `disconnect`; requests made meanwhile wait for at most their lifetime. All methods belong
+    to one event loop.
+    """
 
     def __init__(
         self,
@@ -34,149 +59,291 @@ class ConnectClient:
         ca_file: Path | None = None,
         new_token: TokenSource | None = None,
     ) -> None:
-        raise NotImplementedError
+        """Nothing is connected yet.
 
-    async def __aenter__(self) -> Self:
-        raise NotImplementedError
-
-    async def __aexit__(self, *_: object) -> None:
-        raise NotImplementedError
-
-    # Connection
-    async def connect(self, *, timeout: float | None = 10.0) -> None:
-        """Connect and register. `timeout` in seconds; None waits until it works.
+        Args:
+            url: `mqtt://`, `mqtts://`, `ws://` or `wss://`, as `transport.parse_url` reads it.
+            token: a JWT of role device, guest or observer. With an observer's the client only
+                watches: requests raise `RejectedError`.
+            device_id: a lower-case UUID that this device made once and keeps (`DeviceFile`). Not
+                needed where the token names it, nor for an ephemeral client or an observer.
+            name: asked for at the first registration; the coordinator may add a suffix.
+            device_type: for the icon that others see.
+            capabilities: what this device can do; a remote control's by default.
+            volume: 0.0-1.0, of a device that renders.
+            ephemeral: unlisted, cannot render, gone with its connection.
+            ca_file: trust this certificate authority (PEM) instead of the system's.
+            new_token: asked for another token when the server refuses the one in use. None, or
+                the same again, ends the client.
 
         Raises:
-            UnreachableError, TokenRefusedError, DeviceInUseError, DeviceLimitError
+            ValueError: the arguments do not fit together.
         """
-        raise NotImplementedError
+        identity = identify(
+            token,
+            device_id=device_id,
+            name=name,
+            device_type=device_type,
+            capabilities=capabilities,
+            volume=volume,
+            ephemeral=ephemeral,
+        )
+        address = parse_url(url)
+        self._session = Session(identity, rng=random.SystemRandom())
+        self._line = Lifeline(
+            self._session,
+            address=address,
+            tls=trust(ca_file) if address.tls else None,
+            token=token,
+            new_token=new_token,
+        )
 
-    async def disconnect(self, *, reason: str = "quit") -> None: ...
+    async def __aenter__(self) -> Self:
+        try:
+            await self.connect()
+        except BaseException:
+            await self.disconnect()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.disconnect()
+
+    # The connection
+
+    async def connect(self, *, timeout: float | None = 10.0) -> None:  # noqa: ASYNC109 (part of the question)
+        """Connect and register; from then on, reconnect as needed.
+
+        `timeout` in seconds is for the first time; with None this waits for as long as it takes.
+        When it raises, the client goes on trying until `disconnect` (`async with` sees to that).
+
+        Raises:
+            UnreachableError: not registered in time (`CertificateError`: at once, with a timeout).
+            TokenRefusedError: the token was refused, and there is no other.
+            DeviceInUseError: another client uses this device id.
+            DeviceLimitError: no place is left; `list_devices` and `delete_device` still work, and
+                the client registers once a place is free.
+        """
+        await self._line.start(timeout)
+
+    async def disconnect(self, *, reason: str = "quit") -> None:
+        """Say goodbye, see it acknowledged (1 s at most), and disconnect. May be called twice.
+
+        Open requests end with `WithdrawnError`, iterators end.
+        """
+        await self._line.stop(reason)
+
     async def wait_closed(self) -> None:
-        """Return after `disconnect`; raise the `LinkError` that ended the client for good."""
-        raise NotImplementedError
+        """Return when the client was disconnected.
+
+        Raises:
+            LinkError: it ended by itself, for good; this is why.
+        """
+        await self._line.wait_closed()
+
+    def reconnect_now(self) -> None:
+        """Do not wait out the backoff: the program knows that the network is back."""
+        self._line.hurry()
 
     @property
     def device_id(self) -> str:
-        raise NotImplementedError
+        """This device's id."""
+        return self._session.identity.device_id
 
     @property
     def user(self) -> str:
-        raise NotImplementedError
+        """Whose device this is."""
+        return self._session.identity.user
 
     @property
     def is_online(self) -> bool:
-        """Registered with the coordinator at this moment."""
-        raise NotImplementedError
+        """Registered with the coordinator at this moment (an observer: connected)."""
+        return self._line.online.value is True
 
-    # What is known
+    # What is known without asking
+
     @property
     def device(self) -> Device | None:
-        """This device as the coordinator lists it (its name may differ from the one asked for)."""
-        raise NotImplementedError
+        """This device as the coordinator lists it: its name may differ from the one asked for."""
+        return self._line.device
 
     @property
     def devices(self) -> tuple[Device, ...]:
-        """The devices as last heard."""
-        raise NotImplementedError
+        """The devices as last heard; empty before the first registration."""
+        return self._session.picture.devices
 
     @property
     def state(self) -> PlaybackState | None:
-        """The canonical state as last heard."""
-        raise NotImplementedError
+        """The canonical state as last heard; None before the first registration."""
+        return self._session.picture.state
+
+    @property
+    def clock_uncertainty_ms(self) -> float | None:
+        """How wrong `server_now` can be, in ms; None before the first contact."""
+        return self._session.clock.uncertainty_ms(self._line.now())
 
     def position_ms(self) -> int:
-        """Where the music is now, in ms (extrapolated)."""
-        raise NotImplementedError
+        """Where the music is now, in ms from the start of the track, extrapolated while playing."""
+        now = self._line.now()
+        return self._session.picture.position_ms(now=now, server_now=self._session.clock.at(now))
 
     def server_now(self) -> int | None:
-        """The coordinator's clock now, ms since the epoch; None before the first contact."""
-        raise NotImplementedError
+        """The coordinator's clock, in ms since the Unix epoch; None before the first contact."""
+        return self._session.clock.at(self._line.now())
 
-    async def list_devices(self) -> tuple[Device, ...]:
-        """Ask for the devices."""
-        raise NotImplementedError
-
-    async def playback_state(self) -> PlaybackState:
-        """Ask for the canonical state."""
-        raise NotImplementedError
+    # What changes. Every iterator is independent, goes on through reconnects, ends with
+    # `disconnect`, and raises the `LinkError` that ended the client for good.
 
     def subscribe_state(self) -> AsyncIterator[PlaybackState]:
-        """Each new state, the current one first; the latest value wins."""
-        raise NotImplementedError
+        """The canonical state: the present one, then each new one; a slow reader gets the newest."""
+        return aiter(self._line.state)
 
-    def subscribe_devices(self) -> AsyncIterator[tuple[Device, ...]]: ...
+    def subscribe_devices(self) -> AsyncIterator[tuple[Device, ...]]:
+        """The devices: the present ones, then each change; a slow reader gets the newest."""
+        return aiter(self._line.devices)
+
     def subscribe_notices(self) -> AsyncIterator[Notice]:
-        raise NotImplementedError
+        """What people should see, from now on; the last 64 are kept for a slow reader."""
+        return aiter(self._line.notices)
 
     def subscribe_online(self) -> AsyncIterator[bool]:
-        """Whether this client is registered, now and at each change."""
-        raise NotImplementedError
+        """Whether this client is registered: now, and at each change."""
+        return aiter(self._line.online)
 
-    # Requests: all raise RejectedError (code), ExpiredError, NoAnswerError, NotConnectedError
+    # Requests
+
+    async def list_devices(self) -> tuple[Device, ...]:
+        """Ask for the devices of this user, guests and this one included.
+
+        Raises:
+            RequestError: no answer (see `send_command`).
+        """
+        answer = await self._ask(AskDevices())
+        return answer.devices if isinstance(answer, DevicesUpdate) else self.devices
+
+    async def playback_state(self) -> PlaybackState:
+        """Ask for the canonical state.
+
+        Raises:
+            RequestError: no answer (see `send_command`).
+        """
+        answer = await self._ask(AskState())
+        if not isinstance(answer, PlaybackStateMessage):
+            raise NotConnectedError("the server answered something else")
+        return answer.state
+
     async def send_command(
         self,
         command: Command,
         *,
         target_device: str | None = None,
-        lifetime_ms: int = 5_000,
+        lifetime_ms: int = DEFAULT_LIFETIME,
         until: Literal["final", "accepted"] = "final",
     ) -> CommandResult:
-        """The final result (`applied` or `superseded`); with `until="accepted"` perhaps `accepted`."""
-        raise NotImplementedError
+        """Ask the active device, or `target_device`, to do something.
+
+        Without a connection the command waits for one, `lifetime_ms` (1-30,000) at most.
+        Returns the final result: `applied`, or `superseded` where a later command made it
+        pointless. With `until="accepted"` it returns earlier, once the command was forwarded.
+
+        Raises:
+            RejectedError: refused; `code` says why (`RateLimitedError`: too many).
+            ExpiredError: too old when it could have been sent, or done.
+            NoAnswerError: sent, but no answer came.
+            NotConnectedError: before `connect`, or after `disconnect`.
+            ValueError: `lifetime_ms` is out of range.
+        """
+        return _result(await self._ask(Ask(command, target_device), lifetime_ms=lifetime_ms, until=until))
 
     async def transfer_playback(
         self, to_device: str, *, play: TransferPlay = TransferPlay.KEEP, position_ms: int | None = None
     ) -> CommandResult:
-        raise NotImplementedError
+        """Hand the music to a device, gapless for the listener; returns when it plays there.
+
+        Raises:
+            RejectedError: among others `transfer_failed`: then the old device plays on.
+            RequestError: as `send_command`.
+        """
+        return _result(
+            await self._ask(Transfer(to_device, TransferOptions(play=play, position_ms=position_ms)))
+        )
 
     async def rename_device(self, device_id: str, name: str) -> CommandResult:
-        raise NotImplementedError
+        """Rename a device; a taken name gets a suffix. Raises as `send_command`."""
+        return _result(await self._ask(Rename(device_id, name)))
 
     async def delete_device(self, device_id: str) -> CommandResult:
-        raise NotImplementedError
+        """Forget a device, every byte of it, and close its connection. Raises as `send_command`."""
+        return _result(await self._ask(Forget(device_id)))
 
-    async def play(self, *, target_device: str | None = None) -> CommandResult:
-        raise NotImplementedError
+    @property
+    def open_requests(self) -> tuple[Request, ...]:
+        """What has not ended yet: `was_sent` tells what only waits for a connection."""
+        return tuple(self._session.requests)
 
-    async def pause(self) -> CommandResult:
-        raise NotImplementedError
+    def cancel(self, id: str) -> None:  # noqa: A002 (the wire's word)
+        """Withdraw a request that waits for a connection: it ends with `WithdrawnError`."""
+        self._line.apply(self._session.cancel(id))
 
-    async def stop(self) -> CommandResult:
-        raise NotImplementedError
+    # The renderer's side; `Player` uses all of this
 
-    async def seek(self, position_ms: int) -> CommandResult:
-        raise NotImplementedError
-
-    async def next(self, *, expect_position: int | None = None) -> CommandResult:
-        raise NotImplementedError
-
-    async def previous(self, *, expect_position: int | None = None) -> CommandResult:
-        raise NotImplementedError
-
-    async def set_queue(
-        self,
-        tracks: Iterable[str],
-        *,
-        start_index: int = 0,
-        target_device: str | None = None,
-        keep_position: bool = False,
-        expect_rev: int | None = None,
-    ) -> CommandResult:
-        raise NotImplementedError
-
-    async def set_volume(self, volume: float, *, target_device: str | None = None) -> CommandResult:
-        """0.0-1.0."""
-        raise NotImplementedError
-
-    async def set_shuffle(self, enabled: bool) -> CommandResult:
-        raise NotImplementedError
-
-    async def set_repeat(self, mode: RepeatMode) -> CommandResult:
-        raise NotImplementedError
-
-    # Rendering without `Player`
     def report_state(
-        self, state: ReportedState, *, applied: Iterable[str] = (), refused: Iterable[Refusal] = ()
-    ) -> None:
-        raise NotImplementedError
+        self,
+        state: ReportedState | None = None,
+        *,
+        epoch: int | None = None,
+        volume: float | None = None,
+        applied: Iterable[str] = (),
+        refused: Iterable[Refusal] = (),
+        tick: bool = False,
+    ) -> bool:
+        """Report what this device does: `state` and its `epoch`, or while idle only its `volume`.
+
+        `tick`: nothing changed but the position. False: not registered, so nothing was sent.
+        """
+        actions = self._session.report(
+            epoch=epoch, state=state, volume=volume, applied=applied, refused=refused, tick=tick
+        )
+        if actions is None:
+            return False
+        self._line.apply(actions)
+        return True
+
+    def report_outcome(self, message: PlaybackReady | PlaybackStarted | PlaybackFailed) -> None:
+        """Answer a step of a transfer."""
+        self._line.apply(self._session.outcome(message))
+
+    async def claim_playback(self, state: ReportedState) -> CommandResult:
+        """Someone pressed play on this device itself; the result carries the new `epoch`."""
+        return _result(await self._ask(Claim(state)))
+
+    def serve(self, listener: Callable[[Action], None], offer: Callable[[float], Offer]) -> None:
+        """Become a renderer: `listener` gets every action of the session, after it was done.
+
+        `offer` is asked, at each registration, what this device brings along.
+        """
+        self._session.offer = offer
+        self._line.listener = listener
+
+    def now(self) -> float:
+        """The local clock of `offer` and of the session, in ms."""
+        return self._line.now()
+
+    async def _ask(
+        self,
+        wish: Wish,
+        *,
+        lifetime_ms: int = DEFAULT_LIFETIME,
+        until: Literal["final", "accepted"] = "final",
+    ) -> Answer:
+        return await self._line.ask(
+            str(uuid.uuid4()), wish, lifetime_ms=lifetime_ms, accepted_will_do=until == "accepted"
+        )
+
+
+def _result(answer: Answer) -> CommandResult:
+    if not isinstance(answer, CommandResult):
+        raise NotConnectedError("the server answered something else")
+    return answer

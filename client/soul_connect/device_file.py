@@ -95,7 +95,7 @@ class DeviceFile:
                 file.write(json.dumps(self._kept.model_dump(mode="json"), indent=1).encode() + b"\n")
                 file.flush()
                 os.fsync(file.fileno())
-            os.replace(name, self._path)
+            Path(name).replace(self._path)
         except BaseException:
-            os.unlink(name)
+            Path(name).unlink(missing_ok=True)
             raise

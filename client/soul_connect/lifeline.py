@@ -1,0 +1,402 @@
+"""A session kept alive: connects it, reconnects it, runs its timers, and hands out what it tells.
+
+One task for each of: the connections, one after the other; the timers. Within a connection:
+reading, and each publish that waits for its acknowledgement. The session itself is only
+ever touched from the event loop, never across an await.
+"""
+
+import asyncio
+import contextlib
+import logging
+import random
+import secrets
+import ssl
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from typing import assert_never
+
+from soul_connect.actions import (
+    Accepted,
+    Action,
+    Answer,
+    Arrived,
+    Away,
+    DevicesChanged,
+    Ended,
+    Hindered,
+    Noticed,
+    Ordered,
+    Probe,
+    Publish,
+    Settled,
+    StateChanged,
+)
+from soul_connect.errors import (
+    CertificateError,
+    LinkError,
+    NotConnectedError,
+    RequestError,
+    TokenRefusedError,
+    UnreachableError,
+)
+from soul_connect.latest import Latest, News
+from soul_connect.reconnect import AskToken, GiveUp, Reconnect, Wait
+from soul_connect.requests import Wish
+from soul_connect.session import Session
+from soul_connect.transport import (
+    GOODBYE_WITHIN,
+    Address,
+    Dial,
+    Link,
+    LinkLost,
+    LinkRefused,
+    LinkUntrusted,
+    open_link,
+)
+from soul_protocol.down import Notice
+from soul_protocol.models import Device, PlaybackState
+from soul_protocol.topics import UpChannel
+
+TokenSource = Callable[[], Awaitable[str | None]]
+"""Gives another token, or None where there is none."""
+
+_log = logging.getLogger("soul_connect")
+
+
+class _Leaving(Exception):  # noqa: N818 (a signal)
+    """The program disconnects."""
+
+
+class Lifeline:
+    """The part of a client that lives in time."""
+
+    def __init__(
+        self,
+        session: Session,
+        *,
+        address: Address,
+        tls: ssl.SSLContext | None,
+        token: str,
+        new_token: TokenSource | None,
+    ) -> None:
+        self.state: Latest[PlaybackState] = Latest()
+        self.devices: Latest[tuple[Device, ...]] = Latest()
+        self.online: Latest[bool] = Latest()
+        self.notices: News[Notice] = News(keep=64)
+        self.device: Device | None = None
+        self.listener: Callable[[Action], None] | None = None
+        self._session = session
+        self._address = address
+        self._tls = tls
+        self._token = token
+        self._new_token = new_token
+        self._reconnect = Reconnect(rng=random.SystemRandom(), can_ask=new_token is not None)
+        self._answers: dict[str, tuple[asyncio.Future[Answer], bool]] = {}
+        self._outbox: asyncio.Queue[Publish | Probe] | None = None
+        self._main: asyncio.Task[None] | None = None
+        self._first: asyncio.Future[None] | None = None
+        self._impatient = False
+        self._leaving: str | None = None
+        self._left = asyncio.Event()
+        self._stirred = asyncio.Event()
+        self._armed: float | None = None
+        self._hurried = asyncio.Event()
+        self._last_error: LinkError | None = None
+        self._fatal: LinkError | None = None
+
+    @staticmethod
+    def now() -> float:
+        """The local clock, in ms."""
+        return time.monotonic() * 1_000
+
+    # For the program
+
+    async def start(self, patience: float | None) -> None:
+        """Begin, and wait until registered, for `patience` seconds or for ever."""
+        if self._main is None or self._main.done():
+            self._leaving = self._fatal = None
+            self._left.clear()
+            for values in (self.state, self.devices, self.online, self.notices):
+                values.begin()
+            self._first = asyncio.get_running_loop().create_future()
+            self._main = asyncio.create_task(self._run(), name="soul-connect")
+        if self._first is None or self.online.value is True:
+            return
+        self._impatient = patience is not None
+        try:
+            async with asyncio.timeout(patience):
+                await asyncio.shield(self._first)
+        except TimeoutError:
+            raise UnreachableError(f"the server did not answer within {patience:g} s") from self._last_error
+
+    async def stop(self, reason: str) -> None:
+        """Say goodbye and end."""
+        main = self._main
+        if main is None:
+            return
+        self._leaving = reason
+        self._left.set()
+        if self._outbox is None:  # on the way to a connection: nobody to say goodbye to
+            main.cancel()
+        await asyncio.wait({main}, timeout=3 * GOODBYE_WITHIN)
+        main.cancel()
+        await asyncio.wait({main})
+        if not main.cancelled() and (bug := main.exception()) is not None:
+            raise bug
+
+    async def wait_closed(self) -> None:
+        """Return when it has ended; raise why, if it ended by itself."""
+        if self._main is not None:
+            await asyncio.wait({self._main})
+            if not self._main.cancelled():
+                self._main.result()
+        if self._fatal is not None:
+            raise self._fatal
+
+    def hurry(self) -> None:
+        """Connect now instead of later."""
+        self._hurried.set()
+
+    async def ask(self, id: str, wish: Wish, *, lifetime_ms: int, accepted_will_do: bool) -> Answer:  # noqa: A002
+        """Make a request and wait for its end."""
+        if self._main is None or self._main.done() or self._leaving is not None:
+            raise self._fatal or NotConnectedError("not connected")
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        actions = self._session.request(id, wish, now=self.now(), lifetime_ms=lifetime_ms)
+        self._answers[id] = future, accepted_will_do
+        self.apply(actions)
+        try:
+            return await future
+        except asyncio.CancelledError:
+            self.apply(self._session.cancel(id))
+            raise
+        finally:
+            self._answers.pop(id, None)
+
+    def apply(self, actions: Iterable[Action]) -> None:
+        """Do what the session wants done, and let the timers look at the clock again."""
+        for action in actions:
+            self._do(action)
+        due = self._session.next_deadline()
+        if due is not None and (self._armed is None or due < self._armed):
+            self._stirred.set()
+
+    # What the session tells
+
+    def _do(self, action: Action) -> None:
+        match action:
+            case Publish() | Probe():
+                if self._outbox is not None:
+                    self._outbox.put_nowait(action)
+            case Settled(id=name, outcome=outcome):
+                self._answer(name, outcome)
+            case Accepted(result=result):
+                future, accepted_will_do = self._answers.get(result.id, (None, False))
+                if future is not None and accepted_will_do and not future.done():
+                    future.set_result(result)
+            case Arrived(registered=registered):
+                self.device = registered.device
+                self._reconnect.online(self.now())
+                self._now_online()
+            case Away():
+                self.online.set(False)
+            case StateChanged(state=state):
+                self.state.set(state)
+            case DevicesChanged(devices=devices):
+                mine = [device for device in devices if device.id == self._session.identity.device_id]
+                self.device = mine[0] if mine else self.device
+                self.devices.set(devices)
+            case Noticed(notice=notice):
+                self.notices.add(notice)
+            case Ordered():
+                pass
+            case Hindered(error=error):
+                self._not_yet(error)
+            case Ended(error=error):
+                self._fatal = error
+            case _:
+                assert_never(action)
+        if self.listener is not None:
+            self.listener(action)
+
+    def _answer(self, name: str, outcome: Answer | RequestError) -> None:
+        future, _ = self._answers.get(name, (None, False))
+        if future is None or future.done():
+            return
+        if isinstance(outcome, RequestError):
+            future.set_exception(outcome)
+        else:
+            future.set_result(outcome)
+
+    def _now_online(self) -> None:
+        self.online.set(True)
+        if self._first is not None and not self._first.done():
+            self._first.set_result(None)
+
+    def _not_yet(self, error: LinkError) -> None:
+        """Tell the one who waits for the first registration that it will not come."""
+        if self._first is not None and not self._first.done():
+            self._first.set_exception(error)
+            self._first.exception()  # seen, even if nobody waits
+            self._first = asyncio.get_running_loop().create_future()
+
+    # The tasks
+
+    async def _run(self) -> None:
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                timers = tasks.create_task(self._timers(), name="soul-connect timers")
+                await self._connections()
+                timers.cancel()
+        finally:
+            self.apply(self._session.end())
+            self._not_yet(self._fatal or NotConnectedError("the client ended"))
+            for values in (self.state, self.devices, self.online, self.notices):
+                values.end(self._fatal)
+
+    async def _timers(self) -> None:
+        while True:
+            self._stirred.clear()
+            self._armed = self._session.next_deadline()
+            wait = None if self._armed is None else max(0.0, self._armed - self.now()) / 1_000
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stirred.wait(), wait)
+            for action in self._session.wake(now=self.now()):
+                self._do(action)
+
+    async def _connections(self) -> None:
+        while self._leaving is None and self._fatal is None:
+            step: Wait | AskToken | GiveUp
+            try:
+                await self._connection()
+                return
+            except LinkRefused as refused:
+                self._last_error = TokenRefusedError(str(refused), reason=refused.reason)
+                step = self._reconnect.refused()
+            except LinkLost as lost:
+                self._note(lost)
+                step = self._reconnect.lost(self.now())
+            if self._fatal is None:
+                await self._follow(step)
+
+    async def _connection(self) -> None:
+        """One connection, from CONNECT to its end; returns only when the program leaves.
+
+        Raises:
+            LinkLost: it could not be made, or is gone.
+        """
+        conn, who = secrets.token_hex(8), self._session.identity
+        will = None if who.watches_only else (who.topic(UpChannel.WILL), self._session.will(conn))
+        dial = Dial(
+            address=self._address,
+            client_id=who.device_id,
+            user=who.user,
+            token=self._token,
+            will=will,
+            filters=who.filters,
+            tls=self._tls,
+        )
+        connected, by_peer = False, False
+        try:
+            async with open_link(dial) as link:
+                connected = True
+                await self._serve(link, conn)
+        except LinkLost as lost:
+            by_peer = lost.by_peer
+            raise
+        finally:
+            self._outbox = None
+            if not connected:
+                self.apply(self._session.failed())
+            else:
+                self.apply(self._session.disconnected(now=self.now(), by_peer=by_peer))
+                if who.watches_only:
+                    self.online.set(False)
+
+    async def _serve(self, link: Link, conn: str) -> None:
+        goodbye: Publish | None = None
+        self._outbox = asyncio.Queue()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._send(link, self._outbox, tasks), name="soul-connect sender")
+                tasks.create_task(self._leave(), name="soul-connect leaving")
+                self.apply(self._session.connected(conn, now=self.now()))
+                if self._session.identity.watches_only:
+                    self._now_online()
+                async for message in link.messages():
+                    self.apply(
+                        self._session.received(
+                            message.topic, message.payload, now=self.now(), retained=message.retained
+                        )
+                    )
+        except* LinkLost as group:
+            ends = [end for end in _leaves(group) if isinstance(end, LinkLost)]
+            raise LinkLost(str(ends[0]), by_peer=any(end.by_peer for end in ends)) from None
+        except* _Leaving:
+            goodbye = self._session.goodbye(self._leaving or "quit")
+        if goodbye is not None:
+            with contextlib.suppress(LinkLost):
+                await link.publish(goodbye.topic, goodbye.payload, goodbye.qos, within=GOODBYE_WITHIN)
+
+    async def _send(
+        self, link: Link, outbox: "asyncio.Queue[Publish | Probe]", tasks: asyncio.TaskGroup
+    ) -> None:
+        """Start each publish in order; each waits for its acknowledgement by itself."""
+        while True:
+            action = await outbox.get()
+            if isinstance(action, Probe):
+                tasks.create_task(link.probe(action.within_ms / 1_000), name="soul-connect probe")
+            else:
+                tasks.create_task(
+                    link.publish(action.topic, action.payload, action.qos), name="soul-connect publish"
+                )
+
+    async def _leave(self) -> None:
+        await self._left.wait()
+        raise _Leaving
+
+    def _note(self, lost: LinkLost) -> None:
+        _log.info("connection: %s", lost)
+        if isinstance(lost, LinkUntrusted):
+            self._last_error = CertificateError(str(lost))
+            if self._impatient:
+                self._not_yet(self._last_error)
+        else:
+            self._last_error = UnreachableError(str(lost))
+
+    async def _follow(self, step: Wait | AskToken | GiveUp) -> None:
+        """Wait, or get another token, or end."""
+        while True:
+            if isinstance(step, GiveUp):
+                self._fatal = (
+                    self._last_error
+                    if isinstance(self._last_error, TokenRefusedError)
+                    else TokenRefusedError("the server refused the token", reason=5)
+                )
+                return
+            self._hurried.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._hurried.wait(), step.ms / 1_000)
+            if isinstance(step, Wait):
+                return
+            step = await self._ask_token()
+
+    async def _ask_token(self) -> Wait | AskToken | GiveUp:
+        if self._new_token is None:
+            return GiveUp()
+        try:
+            token = await self._new_token()
+        except Exception:  # noqa: BLE001 (the program's own; it may be as unreachable as the server)
+            _log.warning("could not get another token", exc_info=True)
+            return self._reconnect.token_unavailable()
+        is_new = token is not None and token != self._token
+        if token is not None:
+            self._token = token
+        return self._reconnect.token_given(is_new=is_new)
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
+    found: list[BaseException] = []
+    for error in group.exceptions:
+        found += _leaves(error) if isinstance(error, BaseExceptionGroup) else [error]
+    return found

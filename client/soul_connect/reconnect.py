@@ -1,0 +1,88 @@
+"""When to try again: exponential backoff with full jitter, and what to do about refused tokens.
+
+Pure: the random numbers come from outside, and the caller does the waiting. The cap is
+low because a listener waits for the music: everyone is back within seconds of the server's
+return, spread over `CAP` so that the server is not trampled. A connection that did not last
+counts as a failure, so that nobody hammers a server which lets in and throws out.
+"""
+
+import random
+from dataclasses import dataclass
+from typing import Final
+
+BASE: Final = 200
+"""The spread of the first try (ms); doubled with each failure."""
+
+CAP: Final = 2_500
+"""The largest spread (ms): the longest wait after the server's return, 1.25 s on average."""
+
+LASTED: Final = 10_000
+"""A connection that stayed for so long (ms) was a good one: the backoff starts over."""
+
+REFUSED_WAIT: Final = 10_000
+"""The wait (ms) before a fresh token that was refused too is replaced by yet another."""
+
+REFUSALS: Final = 3
+"""How many fresh tokens may be refused in a row."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Wait so many ms, then connect."""
+
+    ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class AskToken:
+    """Wait so many ms, then ask for another token, and connect with it."""
+
+    ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """No token is left that could be accepted."""
+
+
+class Reconnect:
+    """Decides what follows each end of a connection. Moments are local, in ms."""
+
+    def __init__(self, *, rng: random.Random, can_ask: bool) -> None:
+        """`can_ask`: there is somebody to ask for another token."""
+        self._rng = rng
+        self._can_ask = can_ask
+        self._failures = 0
+        self._refusals = 0
+        self._online_since: float | None = None
+
+    def online(self, now: float) -> None:
+        """Registered: the way works and the token is good."""
+        self._online_since = now
+        self._refusals = 0
+
+    def lost(self, now: float) -> Wait:
+        """A connection ended, or could not be made."""
+        since, self._online_since = self._online_since, None
+        if since is not None and now - since >= LASTED:
+            self._failures = 0
+        wait = self._rng.uniform(0, min(CAP, BASE * 2 ** min(self._failures, 16)))
+        self._failures += 1
+        return Wait(wait)
+
+    def refused(self) -> AskToken | GiveUp:
+        """CONNACK 4 or 5."""
+        self._online_since = None
+        self._refusals += 1
+        if not self._can_ask or self._refusals > REFUSALS:
+            return GiveUp()
+        return AskToken(0 if self._refusals == 1 else REFUSED_WAIT)
+
+    def token_given(self, *, is_new: bool) -> Wait | GiveUp:
+        """What the one who was asked gave: a token that was not refused before, or nothing."""
+        return Wait(0) if is_new else GiveUp()
+
+    def token_unavailable(self) -> AskToken:
+        """Whoever was asked failed: probably away, like the server. Ask again, without hurry."""
+        self._failures += 1
+        return AskToken(BASE + self._rng.uniform(0, CAP))
