@@ -135,7 +135,7 @@ class Publish:
 
 @dataclass(frozen=True, slots=True)
 class CloseConnection:
-    """Have the broker close what matches (all of a user's if `device` is None), after what was told before."""
+    """Have the broker close a device's connection (None: all of the user's), after what was told before."""
 
     user: str
     device: str | None

@@ -1,0 +1,186 @@
+"""The single writer: events in, one after the other; saved, then told.
+
+    inbox (bounded) --> core --> store (one commit a batch, in the writer thread) --> link
+
+While a batch is being committed the next one gathers, so that a busy server commits few
+large batches and an idle one answers at once. If the store fails, nothing of the batch was
+told; the runner ends with `StoreError`, and its owner starts a new one from the store.
+"""
+
+import asyncio
+import secrets
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+import structlog
+
+from soul_coordinator.adapters.inbound import event_of
+from soul_coordinator.adapters.outbound import Outgoing, outgoing
+from soul_coordinator.clock import Clock
+from soul_coordinator.core.coordinator import Coordinator
+from soul_coordinator.core.effects import CloseConnection, Effect, Execute, Publish, Reply, Save, Tell
+from soul_coordinator.core.events import DeadlineReached, Event
+
+INBOX_MAX: Final = 20_000
+"""Messages waiting to be decided; beyond it the newest are dropped, and their senders repeat them."""
+
+BATCH_MAX: Final = 256
+"""Events decided before one commit."""
+
+_log = structlog.get_logger("soul_coordinator")
+
+
+class Store(Protocol):
+    """What the runner needs of a store."""
+
+    def commit(self, saves: Sequence[Save]) -> None:
+        """Save all or nothing; raises an error of the store's own."""
+
+
+class Link(Protocol):
+    """What the runner needs of the broker."""
+
+    def publish(self, out: Outgoing) -> None:
+        """Start a PUBLISH, in order."""
+
+    async def drain(self) -> None:
+        """Wait while too many are under way."""
+
+
+@dataclass(slots=True)
+class Counters:
+    """What the coordinator did, for /metrics."""
+
+    events: int = 0
+    commits: int = 0
+    told: int = 0
+    dropped: int = 0
+
+
+class Inbox:
+    """What waits to be decided: raw messages from the link, and events from elsewhere."""
+
+    def __init__(self, counters: Counters) -> None:
+        self._items: deque[tuple[str, bytes] | Event] = deque()
+        self._filled = asyncio.Event()
+        self._counters = counters
+
+    def deliver(self, topic: str, payload: bytes) -> None:
+        """A message from the broker."""
+        self._put((topic, payload))
+
+    def post(self, event: Event) -> None:
+        """An event of our own making."""
+        self._put(event)
+
+    def _put(self, item: tuple[str, bytes] | Event) -> None:
+        if len(self._items) >= INBOX_MAX:
+            self._counters.dropped += 1
+            if self._counters.dropped % 1_000 == 1:
+                _log.warning("inbox full, messages dropped", dropped=self._counters.dropped)
+            return
+        self._items.append(item)
+        self._filled.set()
+
+    def clear(self) -> None:
+        """Forget what came before a new start: its senders will repeat it."""
+        self._items.clear()
+        self._filled.clear()
+
+    async def wait(self, seconds: float | None) -> None:
+        """Return when there is something, or after `seconds`."""
+        if self._items:
+            return
+        self._filled.clear()
+        try:
+            async with asyncio.timeout(seconds):
+                await self._filled.wait()
+        except TimeoutError:
+            pass
+
+    def take(self) -> tuple[str, bytes] | Event | None:
+        """The oldest item; None when empty."""
+        return self._items.popleft() if self._items else None
+
+
+class Runner:
+    """Drives one core over one link. `run` ends only with an error or by being cancelled."""
+
+    def __init__(
+        self,
+        *,
+        core: Coordinator,
+        inbox: Inbox,
+        store: Store,
+        link: Link,
+        writer: Executor,
+        clock: Clock,
+        counters: Counters,
+        entropy: Callable[[], int] = lambda: secrets.randbits(128),
+    ) -> None:
+        self._core = core
+        self._inbox = inbox
+        self._store = store
+        self._link = link
+        self._writer = writer
+        self._clock = clock
+        self._counters = counters
+        self._entropy = entropy
+        self.undecided: tuple[Event, ...] = ()
+        """The events of the batch in hand: what nobody was answered when the store failed."""
+
+    async def start(self) -> None:
+        """Save and tell what the core has to say at its start."""
+        await self._carry_out(self._core.start(now=self._clock.now()))
+
+    async def run(self) -> None:
+        """Decide until cancelled.
+
+        Raises:
+            StoreError: a batch could not be saved; nothing of it was told.
+        """
+        while True:
+            deadline = self._core.next_deadline()
+            wait = None if deadline is None else max(0.0, (deadline - self._clock.now()) / 1_000)
+            await self._inbox.wait(wait)
+            effects = self._decide()
+            if effects:
+                await self._carry_out(effects)
+
+    def _decide(self) -> list[Effect]:
+        effects: list[Effect] = []
+        batch: list[Event] = []
+        for _ in range(BATCH_MAX):
+            item = self._inbox.take()
+            if item is None:
+                break
+            event = event_of(*item, self._entropy) if isinstance(item, tuple) else item
+            if event is not None:
+                batch.append(event)
+                effects.extend(self._core.handle(event, now=self._clock.now()))
+        self._counters.events += len(batch)
+        self.undecided = tuple(batch)
+        deadline, now = self._core.next_deadline(), self._clock.now()
+        if deadline is not None and deadline <= now:
+            effects.extend(self._core.handle(DeadlineReached(), now=now))
+        return effects
+
+    async def _carry_out(self, effects: Sequence[Effect]) -> None:
+        saves: list[Save] = []
+        tells: list[Tell] = []
+        for effect in effects:
+            if isinstance(effect, Reply | Execute | Publish | CloseConnection):
+                tells.append(effect)
+            else:
+                saves.append(effect)
+        if saves:
+            loop = asyncio.get_running_loop()
+            await loop.run_in_executor(self._writer, self._store.commit, saves)
+            self._counters.commits += 1
+        for tell in tells:
+            self._link.publish(outgoing(tell, now=self._clock.now()))
+        self._counters.told += len(tells)
+        await self._link.drain()

@@ -1,0 +1,254 @@
+"""The coordinator as a service: terms, one after the other.
+
+A term is one connection to the broker and one core made from the store. When the broker goes
+away, or the store fails, the term ends and another begins under a new coordinator id: clients
+then register again and repeat what was not answered, so that nothing depends on what was
+under way. While the store cannot save, every request is answered with `unavailable`.
+"""
+
+import asyncio
+import random
+import secrets
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+import structlog
+
+from soul_coordinator.adapters.inbound import event_of
+from soul_coordinator.adapters.mqtt import LinkError, MqttLink
+from soul_coordinator.adapters.outbound import Outgoing, close, outgoing, status
+from soul_coordinator.adapters.sqlite import SqliteStore
+from soul_coordinator.adapters.sqlite_changes import (
+    AccountChange,
+    GuestInvited,
+    TokenRevoked,
+    UserAdded,
+    UserGone,
+)
+from soul_coordinator.adapters.sqlite_errors import StoreError
+from soul_coordinator.clock import Clock
+from soul_coordinator.core import events, messages
+from soul_coordinator.core.coordinator import Coordinator
+from soul_coordinator.core.effects import Reply
+from soul_coordinator.runner import Counters, Inbox, Runner
+from soul_protocol.errors import Code
+from soul_protocol.tokens import SERVICE_USER
+
+ACCOUNTS_EVERY: Final = 0.4
+"""Seconds between two looks for changed accounts; changes take effect within 1 s."""
+
+UPKEEP_EVERY: Final = 60.0
+RETRY_FIRST: Final = 0.1
+RETRY_MAX: Final = 2.0
+_FAREWELL: Final = 1.0
+_NOBODY: Final = "-"
+
+_T = TypeVar("_T")
+_log = structlog.get_logger("soul_coordinator")
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """Whether the coordinator works; `problem` is a sentence where it does not."""
+
+    working: bool
+    problem: str | None
+    coordinator: str | None
+    users: int
+
+
+class CoordinatorService:
+    """Runs terms until it is cancelled.
+
+    Args:
+        store: opened by the caller, who also closes it once `run` has ended.
+        url: the broker's, `mqtt://HOST:PORT` or `mqtts://HOST:PORT`.
+        token: makes a `service` token for each connection.
+        ca: a PEM file for `mqtts://`.
+    """
+
+    def __init__(
+        self, *, store: SqliteStore, url: str, token: Callable[[], str], ca: str | None = None
+    ) -> None:
+        self._store = store
+        self._url = url
+        self._token = token
+        self._ca = ca
+        self._clock = Clock()
+        self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
+        self.counters = Counters()
+        self._inbox = Inbox(self.counters)
+        self._core: Coordinator | None = None
+        self._problem: str | None = "starting"
+        self.ready = asyncio.Event()
+
+    @property
+    def health(self) -> Health:
+        """How it is now."""
+        core = self._core
+        return Health(
+            working=self._problem is None,
+            problem=self._problem,
+            coordinator=None if core is None else core.id,
+            users=0 if core is None else len(core.users),
+        )
+
+    async def run(self) -> None:
+        """Serve until cancelled; the farewell then takes a second at most."""
+        wait = RETRY_FIRST
+        try:
+            while True:
+                try:
+                    await self._term()
+                    wait = RETRY_FIRST
+                except (LinkError, StoreError) as error:
+                    if self._problem is None:
+                        wait = RETRY_FIRST
+                    self._problem = str(error)
+                    _log.warning("coordinator interrupted", why=str(error), retry_in_s=wait)
+                    # Jitter, so that coordinators that lost one broker do not return as one.
+                    await asyncio.sleep(wait * random.uniform(0.5, 1.0))  # noqa: S311 (no secret)
+                    wait = min(2 * wait, RETRY_MAX)
+                finally:
+                    self.ready.clear()
+        finally:
+            self._problem = "stopped"
+            self._writer.shutdown()
+
+    async def _in_writer(self, call: Callable[..., _T], *arguments: object) -> _T:
+        return await asyncio.get_running_loop().run_in_executor(self._writer, call, *arguments)
+
+    async def _term(self) -> None:
+        seen = await self._in_writer(self._store.last_account_change)
+        users = await self._in_writer(self._store.load)
+        core = Coordinator(coordinator_id=secrets.token_hex(8), users=users, now=self._clock.now())
+        offline = status(core.id, online=False, started_at=core.started_at)
+        self._inbox.clear()
+        async with MqttLink(
+            self._url,
+            user=SERVICE_USER,
+            token=self._token(),
+            client_id=f"coordinator-{core.id}",
+            will=offline,
+            deliver=self._inbox.deliver,
+            ca=self._ca,
+        ) as link:
+            runner = Runner(
+                core=core,
+                inbox=self._inbox,
+                store=self._store,
+                link=link,
+                writer=self._writer,
+                clock=self._clock,
+                counters=self.counters,
+            )
+            for jti, exp in await self._in_writer(self._store.revoked_tokens):
+                # Whose they were is not kept; the broker goes by the `jti` alone.
+                link.publish(close(_NOBODY, jti=jti, exp=exp, reason="revoked"))
+            await runner.start()
+            link.publish(status(core.id, online=True, started_at=core.started_at))
+            await link.flush()
+            self._core, self._problem = core, None
+            self.ready.set()
+            _log.info("coordinator online", coordinator=core.id, users=len(users))
+            try:
+                await self._serve(runner, link, seen)
+            except StoreError as error:
+                self._problem = str(error)
+                _log.exception("the state cannot be saved; requests are refused", why=str(error))
+                await self._refuse_until_saved(runner, link)
+            finally:
+                await _farewell(link, offline)
+
+    async def _serve(self, runner: Runner, link: MqttLink, seen: int) -> None:
+        """Decide, watch the accounts, and notice when the link is lost: whichever fails first."""
+        tasks: list[asyncio.Future[None]] = [
+            asyncio.create_task(runner.run(), name="runner"),
+            asyncio.create_task(self._watch_accounts(link, seen), name="accounts"),
+            asyncio.ensure_future(link.lost),
+        ]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            for task in tasks[:2]:
+                task.cancel()
+            await asyncio.gather(*tasks[:2], return_exceptions=True)
+
+    async def _watch_accounts(self, link: MqttLink, seen: int) -> None:
+        version = await self._in_writer(self._store.accounts_version)
+        upkeep_at = self._clock.now()
+        while True:
+            await asyncio.sleep(ACCOUNTS_EVERY)
+            if self._clock.now() >= upkeep_at:
+                await self._in_writer(self._store.purge, self._clock.now())
+                upkeep_at = self._clock.now() + int(1_000 * UPKEEP_EVERY)
+            newest = await self._in_writer(self._store.accounts_version)
+            if newest == version:
+                continue
+            version = newest
+            seen, changes = await self._in_writer(self._store.account_changes, seen)
+            for change in changes:
+                self._take_over(link, change)
+
+    def _take_over(self, link: MqttLink, change: AccountChange) -> None:
+        """An account changed: tell the core, and the broker."""
+        match change:
+            case UserAdded():
+                pass
+            case UserGone(user, tokens):
+                for jti, exp in tokens:
+                    link.publish(close(user, jti=jti, exp=exp, reason="deleted"))
+                self._inbox.post(events.UserRemoved(user))
+            case TokenRevoked(user, _, device, jti, exp):
+                link.publish(close(user, jti=jti, exp=exp, reason="revoked"))
+                if device is not None:
+                    self._inbox.post(events.TokenEnded(user, device))
+            case GuestInvited(user, guest):
+                self._inbox.post(events.PassIssued(user, guest))
+
+    async def _refuse_until_saved(self, runner: Runner, link: MqttLink) -> None:
+        """Answer what arrives with `unavailable` until the store saves again."""
+        for event in runner.undecided:
+            self._refuse(link, event)
+        while True:
+            with suppress(StoreError):
+                await self._in_writer(self._store.probe)
+                return
+            with suppress(TimeoutError):
+                async with asyncio.timeout(1.0):
+                    while not link.lost.done():
+                        await self._inbox.wait(None)
+                        item = self._inbox.take()
+                        refused = event_of(*item, lambda: 0) if isinstance(item, tuple) else item
+                        if refused is not None:
+                            self._refuse(link, refused)
+            if link.lost.done():
+                link.lost.result()
+
+    def _refuse(self, link: MqttLink, event: events.Event) -> None:
+        now = self._clock.now()
+        if isinstance(event, events.Pinged):
+            link.publish(outgoing(Reply(event.sender, messages.pong(event.t0, now)), now=now))
+            return
+        sender, request = getattr(event, "sender", None), getattr(event, "id", None)
+        if sender is None or isinstance(event, events.StateReported | events.ConnectionLost):
+            return
+        answer = messages.error(Code.UNAVAILABLE)
+        if request is not None:
+            answer = {"type": "command_result", "id": request, "status": "rejected"}
+            answer |= {"code": str(Code.UNAVAILABLE), "message": "the server cannot save at the moment"}
+        link.publish(outgoing(Reply(sender, answer), now=now))
+
+
+async def _farewell(link: MqttLink, offline: Outgoing) -> None:
+    """Say that this coordinator is gone, while the link is there; DISCONNECT drops the will."""
+    if not link.lost.done():
+        link.publish(offline)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_FAREWELL):
+                await link.flush()
