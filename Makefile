@@ -1,0 +1,52 @@
+# What people type. Each target sets up what it needs; `make help` lists them.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+.DEFAULT_GOAL := help
+.PHONY: help run test check bench schema docs format clean
+
+help: ## this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Soul Connect needs Python 3.11 or newer; set PYTHON=..." >&2; exit 1; }
+	@echo "Setting up $(VENV) (once; a minute or two)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+run: $(READY) ## a server with two demo players; Ctrl-C ends it
+	@exec $(BIN)/soul-connect serve --demo
+
+test: $(READY) ## every test, on a fresh machine as well
+	@sh tests/system-packages.sh
+	@$(BIN)/python -m pip check
+	@$(MAKE) --no-print-directory check
+	@$(BIN)/python -m pytest -q
+
+check: $(READY) ## ruff, mypy --strict, imports, schema and docs drift
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
+	@$(BIN)/python -m soul_protocol.schema --check config/schema
+	@$(BIN)/python docs/tables.py --check
+
+bench: $(READY) ## our broker, mosquitto and stock amqtt side by side
+	@sh tests/system-packages.sh
+	@$(BIN)/python -m tests.bench
+
+schema: $(READY) ## write config/schema from the contract
+	@$(BIN)/python -m soul_protocol.schema config/schema
+
+docs: $(READY) ## write the tables of docs/protocol.md from the contract
+	@$(BIN)/python docs/tables.py
+
+format: $(READY) ## ruff's fixes and formatting
+	@$(BIN)/ruff check --fix
+	@$(BIN)/ruff format
+
+clean: ## remove what the targets made
+	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache dist
