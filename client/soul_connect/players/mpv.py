@@ -123,15 +123,11 @@ class MpvEngine(Engine):
             await self._look(mpv)
 
     async def seek(self, position_ms: int) -> None:
-        """Go to a position; see `Engine.seek`.
-
-        Raises:
-            EngineError: `not_loaded`.
-        """
+        """Go to a position; see `Engine.seek`. Nothing happens where nothing is loaded."""
         async with self._ready() as mpv:
             playback = self._playback
             if playback.track_id is None:
-                raise EngineError("not_loaded", "nothing is loaded")
+                return
             arrived = playback.expect_seek()
             try:
                 await mpv.command("seek", position_ms / 1000, "absolute+exact")

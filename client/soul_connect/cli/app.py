@@ -1,0 +1,67 @@
+"""The typer app: every command of `soul-connect`."""
+
+import os
+import sys
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from soul_connect.cli import accounts, look, manage, player, remote, server
+from soul_connect.cli.exits import end_with
+
+HELP = """Your music on all your devices: look, control, and hand it from one to another.
+
+What plays is on the server; it is found by SOUL_CONNECT_URL and SOUL_CONNECT_TOKEN,
+or by what `soul-connect login URL` has kept.
+"""
+
+
+class Grouped(TyperGroup):
+    """Help with the commands in groups; rich could do that too, and would take a tenth of a second."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write the list of commands."""
+        groups: dict[str, list[tuple[str, str]]] = {}
+        width = max((len(name) for name in self.commands), default=0)
+        for name in self.list_commands(ctx):
+            command: Any = self.get_command(ctx, name)
+            if command is None or command.hidden:
+                continue
+            group = getattr(command, "rich_help_panel", None)
+            text = command.get_short_help_str(formatter.width - width - 6)
+            groups.setdefault(group if isinstance(group, str) else "More", []).append(
+                (name.ljust(width), text)
+            )
+        for group, rows in groups.items():
+            with formatter.section(group):
+                formatter.write_dl(rows)
+
+
+def build() -> typer.Typer:
+    """The app, with all commands."""
+    app = typer.Typer(
+        name="soul-connect",
+        cls=Grouped,
+        help=HELP,
+        no_args_is_help=True,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    for module in (look, remote, player, manage, server, accounts):
+        module.register(app)
+    return app
+
+
+def main() -> int:
+    """Run the command line; returns the exit code."""
+    try:
+        result = build()(standalone_mode=False)
+        sys.stdout.flush()
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 (the last one who can say it kindly)
+        if isinstance(error, BrokenPipeError):
+            # Whoever read our output has gone: the flush at exit must not complain.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return end_with(error)
+    return result if isinstance(result, int) else 0

@@ -1,0 +1,105 @@
+"""The way to the server for commands that ask something and end."""
+
+# ruff: noqa: PLC0415 (a command imports what it needs when it runs: see __init__)
+
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from soul_connect.cli.exits import CliError, Exit
+
+if TYPE_CHECKING:
+    from soul_connect.client import ConnectClient
+    from soul_connect.settings import ClientSettings
+
+_CONNECT_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """Which server, as whom; None: as the environment and the user's file say."""
+
+    url: str | None = None
+    token: str | None = None
+    ca: Path | None = None
+
+    def settings(self) -> "ClientSettings":
+        """All of it.
+
+        Raises:
+            SettingsError: something is bad.
+        """
+        from soul_connect.settings import ClientSettings
+
+        return ClientSettings.load(overrides={"url": self.url, "token": self.token, "ca": self.ca})
+
+    def settings_with_token(self) -> "tuple[ClientSettings, str]":
+        """The settings, and the token, which must be there.
+
+        Raises:
+            CliError: there is none, or it is none of ours.
+            SettingsError: something is bad.
+        """
+        from soul_connect.identity import read_token
+
+        settings = self.settings()
+        if settings.token is None:
+            raise CliError(
+                Exit.USAGE,
+                "There is no token: `soul-connect login URL` gets one, or set SOUL_CONNECT_TOKEN.",
+            )
+        try:
+            read_token(settings.token)
+        except ValueError as error:
+            raise CliError(
+                Exit.REFUSED, f"The token is of no use: {error}. `soul-connect login URL` gets a new one."
+            ) from None
+        return settings, settings.token
+
+
+def run(main: Coroutine[Any, Any, None]) -> None:
+    """Run a command's coroutine, quietly: the one sentence at the end says it all."""
+    import asyncio
+    import logging
+
+    logging.getLogger().addHandler(logging.NullHandler())
+    asyncio.run(main)
+
+
+@asynccontextmanager
+async def connected(server: Server) -> "AsyncIterator[ConnectClient]":
+    """A client that is registered, as an ephemeral device that nobody sees."""
+    from soul_connect.client import ConnectClient
+
+    settings, token = server.settings_with_token()
+    client = ConnectClient(
+        url=settings.url,
+        token=token,
+        name="Command line",
+        ephemeral=True,
+        ca_file=settings.ca,
+    )
+    try:
+        await client.connect(timeout=_CONNECT_SECONDS)
+        yield client
+    finally:
+        await client.disconnect()
+
+
+def ask(server: Server, question: "Callable[[ConnectClient], Awaitable[None]]") -> None:
+    """Connect, do one thing, and say goodbye."""
+
+    async def main() -> None:
+        async with connected(server) as client:
+            await question(client)
+
+    run(main())
+
+
+def say(text: str) -> None:
+    """A line for people or scripts, on stdout."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()

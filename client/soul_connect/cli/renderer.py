@@ -1,0 +1,122 @@
+"""Running a player until someone ends it."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import re
+import signal
+import socket
+from collections.abc import Coroutine, Iterator
+from dataclasses import dataclass
+from json import dumps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from soul_connect.cli.link import Server, say
+from soul_connect.device_file import DeviceFile
+from soul_connect.identity import read_token
+from soul_connect.players.engine import Engine
+from soul_connect.players.mpv import MpvEngine
+from soul_connect.players.player import Player
+from soul_connect.players.simulated import SimulatedEngine
+
+if TYPE_CHECKING:
+    from soul_connect.cli.player import EngineName
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What kind of player. `volume` is 0.0-1.0; `log` is the simulated engine's."""
+
+    name: str | None
+    engine: "EngineName"
+    device_file: Path | None
+    library: str | None
+    volume: float
+    mpv_arguments: tuple[str, ...]
+    log: Path | None
+
+
+def run_player(server: Server, wanted: Wanted, *, json: bool) -> None:
+    """Play what is asked, until SIGINT or SIGTERM.
+
+    Raises:
+        EngineError: the engine cannot start, or is gone for good.
+        LinkError: the server refuses this device for good.
+        DeviceFileError, OSError, SettingsError, CliError: bad settings.
+    """
+    logging.basicConfig(level=logging.WARNING, format="soul-connect: %(message)s")
+    settings, token = server.settings_with_token()
+    name = wanted.name or socket.gethostname() or "Player"
+    with _engine(wanted, name) as engine:
+        player = Player(
+            engine,
+            url=settings.url,
+            token=token,
+            name=name,
+            volume=wanted.volume,
+            ca_file=settings.ca,
+            device_file=_device_file(wanted.device_file, name, token),
+        )
+        asyncio.run(_until_signal(_playing(player, wanted.engine, json=json)))
+
+
+@contextlib.contextmanager
+def _engine(wanted: Wanted, name: str) -> Iterator[Engine]:
+    if wanted.engine == "mpv":
+        yield MpvEngine(library=wanted.library, arguments=wanted.mpv_arguments)
+        return
+    with contextlib.ExitStack() as files:
+        log = None
+        if wanted.log is not None:
+            # By the line, so that whoever reads along sees what is happening now.
+            log = files.enter_context(wanted.log.open("a", buffering=1, encoding="utf-8"))
+        yield SimulatedEngine(name=name, log=log)
+
+
+def _device_file(chosen: Path | None, name: str, token: str) -> DeviceFile | None:
+    if chosen is None and read_token(token).device is not None:
+        return None  # the token says who this is
+    return DeviceFile(chosen or _own_file(name))
+
+
+def _own_file(name: str) -> Path:
+    """A file for each name: two players on one computer are two devices."""
+    states = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
+    word = re.sub(r"[^\w.-]+", "-", name.casefold()).strip("-.") or "player"
+    return states / "soul-connect" / f"player-{word}.json"
+
+
+async def _playing(player: Player, engine: str, *, json: bool) -> None:
+    """Run it, and say once that it is there."""
+    running = asyncio.ensure_future(player.run())
+    telling = asyncio.ensure_future(_tell(player, engine, json=json))
+    try:
+        await running
+    finally:
+        telling.cancel()
+        running.cancel()
+        await asyncio.gather(running, telling, return_exceptions=True)
+
+
+async def _tell(player: Player, engine: str, *, json: bool) -> None:
+    async for is_online in player.client.subscribe_online():
+        device = player.client.device
+        if not is_online or device is None:
+            continue
+        if json:
+            say(dumps({"device_id": device.id, "name": device.name, "engine": engine}))
+        else:
+            say(f"{device.name} is ready to play ({engine}). Ctrl-C ends it.")
+        return
+
+
+async def _until_signal(main: Coroutine[Any, Any, None]) -> None:
+    """Run `main`; SIGINT and SIGTERM end it cleanly."""
+    loop = asyncio.get_running_loop()
+    task = loop.create_task(main)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, task.cancel)
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
