@@ -331,6 +331,10 @@ class ConnectClient(Controls):
         """The local clock of `offer` and of the session, in ms."""
         return self._line.now()
 
+    def server_time(self, moment: float) -> int | None:
+        """A moment of `now` on the coordinator's clock; None before the first contact."""
+        return self._session.clock.at(moment)
+
     async def _ask(
         self,
         wish: Wish,

@@ -1,0 +1,436 @@
+"""A renderer's conduct: when it may play, and what it says of it.
+
+    idle --prepare--> prepared --start--> active
+    idle --execute (play, set_queue) in a new epoch--> active
+    idle --someone presses play here--> claiming --granted--> active
+    active --stop, or a higher epoch of somebody else--> idle
+
+It is active in one epoch. Whoever learns of a higher epoch that is not its own stops at
+once, so that no two devices ever play. It is authoritative for what it plays: every change
+is reported at once with QoS 1, the position each second with QoS 0.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Protocol, assert_never
+
+from soul_connect.actions import Order
+from soul_connect.picture import position_at
+from soul_connect.players.deck import Deck
+from soul_connect.players.engine import (
+    Advanced,
+    Engine,
+    EngineError,
+    EngineEvent,
+    EngineGone,
+    PlayingChanged,
+    PositionJumped,
+    TrackEnded,
+    TrackFailed,
+    VolumeChanged,
+)
+from soul_connect.players.execution import RefusedError, execute
+from soul_connect.players.ledger import Ledger
+from soul_connect.players.turntable import Turntable
+from soul_connect.session import Offer
+from soul_protocol.commands import SetVolume
+from soul_protocol.down import (
+    ExecuteCommand,
+    PreparePlayback,
+    Registered,
+    StartPlayback,
+    StopPlayback,
+    StopReason,
+)
+from soul_protocol.errors import Code
+from soul_protocol.limits import PREPARED_DROPPED_AFTER, TICK_EVERY
+from soul_protocol.models import LastKnownState, PlaybackState, Refusal, ReportedState
+from soul_protocol.up import PlaybackFailed, PlaybackReady, PlaybackStarted
+
+
+class Station(Protocol):
+    """The coordinator, as a renderer sees it; `ConnectClient` is one."""
+
+    @property
+    def device_id(self) -> str:
+        """This device."""
+
+    @property
+    def state(self) -> PlaybackState | None:
+        """The canonical state as last heard."""
+
+    def now(self) -> float:
+        """The local clock, in ms."""
+
+    def server_time(self, moment: float) -> int | None:
+        """A local moment on the coordinator's clock; None before the first contact."""
+
+    def report_state(
+        self,
+        state: ReportedState | None = None,
+        *,
+        epoch: int | None = None,
+        volume: float | None = None,
+        applied: Iterable[str] = (),
+        refused: Iterable[Refusal] = (),
+        tick: bool = False,
+    ) -> bool:
+        """Say what goes on; false if nobody could be told."""
+
+    def report_outcome(self, message: PlaybackReady | PlaybackStarted | PlaybackFailed) -> None:
+        """Answer a step of a transfer."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    transfer_id: str
+    dropped_at: float
+
+
+class Renderer:
+    """One device that plays. Not for two tasks at once."""
+
+    def __init__(
+        self,
+        station: Station,
+        engine: Engine,
+        *,
+        volume: float,
+        claim: Callable[[ReportedState], None],
+        last_known: LastKnownState | None = None,
+    ) -> None:
+        """`claim` starts a claim, whose end comes back through `claimed`."""
+        self.epoch: int | None = None
+        """The epoch in which this device is the active one; None: it is not."""
+        self.table = Turntable(engine, now=station.now, volume=volume)
+        self._station = station
+        self._ask_claim = claim
+        self._last_known = last_known
+        self._ledger = Ledger()
+        self._highest = 0
+        self._prepared: _Prepared | None = None
+        self._started: str | None = None
+        self._claiming = False
+        self._unclaimed = False  # pressed while nobody could be told
+        self._tick_at: float | None = None
+
+    # From the coordinator
+
+    async def arrived(self, registered: Registered) -> None:
+        """Registered, for the first time or again."""
+        await self._drop_prepared()
+        self._last_known = None
+        state = registered.current_state
+        # Not the maximum: a coordinator restored from a backup counts from there.
+        self._highest = state.epoch
+        if state.device_id == self._station.device_id:
+            self.epoch = state.epoch
+            if registered.should_resume or self.table.track_id is None:
+                # Silent, at the position: whether to go on is for people or the coordinator to say.
+                await self.table.put_on(Deck.of(state), position_ms=self._position(state), play=False)
+            await self.report()
+        elif self.epoch is not None:
+            await self._go_idle()
+        elif self._unclaimed and self.table.playing:
+            await self._claim()
+
+    async def saw(self, state: PlaybackState) -> None:
+        """The canonical state, as published to all."""
+        self._highest = max(self._highest, state.epoch)
+        if self.epoch is None or state.epoch <= self.epoch:
+            return
+        if state.device_id == self._station.device_id:
+            self.epoch = state.epoch
+        else:
+            await self._go_idle()
+
+    async def order(self, order: Order) -> None:
+        """Something to do."""
+        match order:
+            case ExecuteCommand():
+                await self._execute(order)
+            case PreparePlayback():
+                await self._prepare(order)
+            case StartPlayback():
+                await self._start(order)
+            case StopPlayback():
+                await self._stop(order)
+            case _:
+                assert_never(order)
+        self._highest = max(self._highest, order.epoch)
+
+    async def claimed(self, epoch: int | None, *, refused: bool) -> None:
+        """A claim ended: with its epoch, refused, or (neither) without anybody answering."""
+        pending, self._claiming = self._claiming, False
+        if refused:
+            if self.epoch is None:
+                await self._go_idle()
+        elif epoch is None:
+            self._unclaimed = pending
+        elif epoch < self._highest and self.epoch is None:
+            await self._go_idle()
+        elif epoch >= self._highest and (pending or self.epoch is not None):
+            self._highest = self.epoch = epoch
+            await self.report()
+
+    # From this device itself
+
+    async def heard(self, event: EngineEvent) -> None:
+        """The engine tells something that it was not asked for.
+
+        Raises:
+            EngineError: it is gone.
+        """
+        table = self.table
+        match event:
+            case TrackEnded():
+                changed = await table.ended(event)
+            case Advanced():
+                changed = await table.advanced(event)
+            case TrackFailed():
+                changed = await table.failed(event)
+            case PlayingChanged(is_playing=playing):
+                await table.changed_by_hand(playing=playing)
+                if self.epoch is None and table.playing and not self._claiming:
+                    await self._claim()
+                changed = self.epoch is not None
+            case PositionJumped():
+                await table.changed_by_hand()
+                changed = self.epoch is not None
+            case VolumeChanged(volume=volume):
+                table.volume = volume
+                changed = True
+            case EngineGone(message=message):
+                table.playing, table.track_id = False, None
+                await self.report()
+                raise EngineError("engine_gone", message)
+            case _:
+                assert_never(event)
+        if changed:
+            await self.report()
+
+    async def play_here(self, deck: Deck | None = None, *, position_ms: int = 0) -> bool:
+        """Someone presses play on this device: go on with `deck`, else with what there is.
+
+        False: there is nothing to play.
+        """
+        if deck is None and self.epoch is None and self.table.track_id is None:
+            state = self._station.state
+            if state is None:
+                return False
+            deck, position_ms = Deck.of(state), self._position(state)
+        if deck is not None and not await self.table.put_on(deck, position_ms=position_ms, play=True):
+            return False
+        if deck is None and not await self.table.play():
+            return False
+        if self.epoch is None or deck is not None:
+            await self._claim()
+        await self.report()
+        return True
+
+    async def pause_here(self) -> None:
+        """Someone presses pause on this device."""
+        await self.table.pause()
+        await self.report()
+
+    # In time
+
+    def outranked_by(self, state: PlaybackState) -> bool:
+        """Whether `saw` would make something of this state; most are but positions."""
+        return state.epoch > self._highest
+
+    @property
+    def deadline(self) -> float | None:
+        """When to call `wake`, in ms of the local clock."""
+        dropped = None if self._prepared is None else self._prepared.dropped_at
+        moments = [moment for moment in (self._tick_at, dropped) if moment is not None]
+        return min(moments, default=None)
+
+    async def wake(self) -> None:
+        """Time has passed."""
+        now = self._station.now()
+        if self._prepared is not None and self._prepared.dropped_at <= now:
+            await self._drop_prepared()
+        if self._tick_at is not None and self._tick_at <= now:
+            await self.report(tick=True)
+
+    def offer(self, now: float) -> Offer:
+        """What to bring along when registering at a local moment."""
+        last = self._last_known
+        if self.epoch is not None:
+            playing, position = self.table.playing, self.table.guess(now)
+            state = self._reported(position, self._station.server_time(now) if playing else None)
+            last = LastKnownState.model_validate({**dict(state), "epoch": self.epoch})
+        return Offer(volume=self.table.volume, last_known_state=last)
+
+    async def report(self, *, tick: bool = False) -> None:
+        """Say what is played, or while idle how loud it would be."""
+        self._tick_at = None
+        if self.epoch is None:
+            if not tick and not self._claiming:
+                sent = self._station.report_state(
+                    volume=self.table.volume, applied=self._ledger.applied, refused=self._ledger.refused
+                )
+                self._told(sent)
+            return
+        spot = await self.table.where()
+        state = self._reported(spot.position_ms, self._station.server_time(spot.at))
+        quiet = tick and not self._ledger.applied and not self._ledger.refused
+        sent = self._station.report_state(
+            state,
+            epoch=self.epoch,
+            applied=self._ledger.applied,
+            refused=self._ledger.refused,
+            tick=quiet,
+        )
+        self._told(sent)
+        if self.table.playing:
+            self._tick_at = self._station.now() + TICK_EVERY
+
+    # Inside
+
+    def _told(self, sent: bool) -> None:
+        if sent:
+            self._ledger.told()
+
+    def _reported(self, position_ms: int, at: int | None, *, queue: bool = False) -> ReportedState:
+        table = self.table
+        return ReportedState(
+            track_id=table.track_id or table.deck.track(),
+            position_ms=position_ms,
+            position_at=at,
+            is_playing=table.playing,
+            queue=table.deck.tracks if queue and not table.deck.is_window else None,
+            queue_position=table.deck.index,
+            volume=table.volume,
+            shuffle=table.deck.shuffle,
+            repeat_mode=table.deck.repeat,
+            duration_ms=table.duration_ms,
+            error=table.error,
+        )
+
+    def _position(self, state: PlaybackState) -> int:
+        now = self._station.server_time(self._station.now())
+        return position_at(state, state.position_at if now is None else now)
+
+    async def _execute(self, order: ExecuteCommand) -> None:
+        if order.id in self._ledger:
+            self._ledger.again(order.id)
+        else:
+            try:
+                await self._obey(order)
+                self._ledger.note(order.id)
+            except RefusedError as refusal:
+                self._ledger.note(order.id, refusal.code)
+            except EngineError:
+                self._ledger.note(order.id, Code.UNSUPPORTED)
+        await self.report()
+
+    async def _obey(self, order: ExecuteCommand) -> None:
+        if isinstance(order.command, SetVolume):
+            await self.table.set_volume(order.command.volume)
+            return
+        now = self._station.server_time(self._station.now())
+        if now is not None and now > order.expires_at:
+            raise RefusedError(Code.TIMEOUT)
+        if order.epoch < self._highest:
+            raise RefusedError(Code.NOT_ACTIVE)
+        state = self._station.state
+        if self.epoch != order.epoch:
+            # A command in an epoch that was not ours says that it is ours now.
+            if state is not None and state.epoch == order.epoch and not self._may_be_mine(state):
+                raise RefusedError(Code.NOT_ACTIVE)
+            self.epoch = order.epoch
+            self._prepared = None
+        if self.table.track_id is None and not self.table.deck.length and state is not None:
+            self.table.deck = Deck.of(state)
+        await execute(
+            order.command, self.table, resume_at=0 if state is None else self._position_of_current(state)
+        )
+
+    def _may_be_mine(self, state: PlaybackState) -> bool:
+        return state.device_id in {None, self._station.device_id}
+
+    def _position_of_current(self, state: PlaybackState) -> int:
+        """Where to go on when the track was not even loaded here."""
+        return state.position_ms if state.track_id == self.table.deck.track() else 0
+
+    async def _prepare(self, order: PreparePlayback) -> None:
+        if order.epoch < self._highest:
+            return
+        if self.epoch is not None and order.epoch > self.epoch:
+            await self._go_idle()
+        if self.epoch is None:
+            try:
+                await self.table.put_on(
+                    Deck.of(order.state), position_ms=self._position(order.state), play=False, skip=False
+                )
+            except EngineError as error:
+                self._fail(order.transfer_id, error)
+                return
+            self._prepared = _Prepared(order.transfer_id, self._station.now() + PREPARED_DROPPED_AFTER)
+        self._station.report_outcome(PlaybackReady(transfer_id=order.transfer_id))
+
+    async def _start(self, order: StartPlayback) -> None:
+        if order.epoch < self._highest:
+            return
+        if self._started == order.transfer_id and self.epoch == order.epoch:
+            self._station.report_outcome(PlaybackStarted(transfer_id=order.transfer_id))
+            return
+        prepared, self._prepared = self._prepared, None
+        self._claiming = False
+        self.epoch, self._started = order.epoch, order.transfer_id
+        state, deck = order.state, Deck.of(order.state)
+        try:
+            if (
+                prepared is not None
+                and self.table.track_id is not None
+                and self.table.track_id == deck.track()
+            ):
+                await self.table.rearrange(deck)
+                await self.table.seek(self._position(state))
+                if state.is_playing:
+                    await self.table.play()
+            else:
+                await self.table.put_on(
+                    deck, position_ms=self._position(state), play=state.is_playing, skip=False
+                )
+        except EngineError as error:
+            self._fail(order.transfer_id, error)
+        else:
+            self._station.report_outcome(PlaybackStarted(transfer_id=order.transfer_id))
+        await self.report()
+
+    async def _stop(self, order: StopPlayback) -> None:
+        if order.reason is StopReason.ABORTED:
+            prepared = self._prepared
+            if prepared is not None and order.transfer_id in {None, prepared.transfer_id}:
+                await self._drop_prepared()
+        elif self.epoch is not None:
+            if order.epoch >= self.epoch:
+                await self._go_idle()
+        elif self._claiming and order.epoch > self._highest:
+            await self._go_idle()
+
+    def _fail(self, transfer_id: str, error: EngineError) -> None:
+        self._station.report_outcome(
+            PlaybackFailed(transfer_id=transfer_id, reason=f"{error.code}: {error}"[:1_024])
+        )
+
+    async def _drop_prepared(self) -> None:
+        if self._prepared is not None:
+            self._prepared = None
+            if self.epoch is None:
+                await self.table.clear()
+
+    async def _go_idle(self) -> None:
+        self.epoch = self._prepared = self._started = self._tick_at = None
+        self._claiming = self._unclaimed = False
+        await self.table.clear()
+
+    async def _claim(self) -> None:
+        self._claiming, self._unclaimed = True, False
+        self._prepared = None
+        spot = await self.table.where()
+        state = self._reported(spot.position_ms, self._station.server_time(spot.at), queue=True)
+        self._ask_claim(state)
