@@ -6,13 +6,14 @@ import math
 import struct
 import subprocess
 import wave
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 from soul_connect.players.engine import EngineEvent
 from soul_connect.players.mpv import MpvEngine
+from waiting import until_async
 
 RATE = 44_100
 DEADLINE = 10.0
@@ -85,13 +86,6 @@ async def running(
         await engine.close()
 
 
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait for something that nobody announces."""
-    async with asyncio.timeout(DEADLINE):
-        while not condition():  # noqa: ASYNC110 (there is no event to wait for)
-            await asyncio.sleep(0.01)
-
-
 class OtherHand:
     """Someone else at the same mpv, through an IPC of their own."""
 
@@ -109,7 +103,7 @@ class OtherHand:
 @asynccontextmanager
 async def other_hand(path: Path) -> AsyncIterator[OtherHand]:
     """Connect to mpv's `--input-ipc-server` at `path`."""
-    await until(path.is_socket)
+    await until_async(path.is_socket)
     reader, writer = await asyncio.open_unix_connection(path)
     try:
         yield OtherHand(reader, writer)

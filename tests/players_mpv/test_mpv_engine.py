@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from players_mpv.audio import other_hand, running, until
+from players_mpv.audio import other_hand, running
 from soul_connect.players.engine import (
     Advanced,
     EngineError,
@@ -20,6 +20,7 @@ from soul_connect.players.engine import (
     VolumeChanged,
 )
 from soul_connect.players.mpv import MpvEngine
+from waiting import until_async
 
 
 @pytest.mark.parametrize("kind", ["wav", "flac", "mp3"])
@@ -250,7 +251,7 @@ async def test_an_mpv_that_dies_twice_is_gone(album: dict[str, str]) -> None:
     async with running() as (engine, events):
         await engine.load(album["wav"], position_ms=0, play=True)
         for _ in range(2):
-            await until(lambda: engine.pid is not None)
+            await until_async(lambda: engine.pid is not None)
             assert engine.pid is not None
             os.kill(engine.pid, signal.SIGKILL)
             await (events.first(PositionJumped) if _ == 0 else events.first(EngineGone))
@@ -280,7 +281,7 @@ async def test_killed_while_it_loads(album: dict[str, str]) -> None:
         with pytest.raises(EngineError) as caught:
             await loading
         assert caught.value.code == "engine_gone"
-        await until(lambda: engine.pid is None)
+        await until_async(lambda: engine.pid is None)
         assert await engine.load(album["wav"], position_ms=0, play=False) == 5_000
         assert events.all == []
 

@@ -8,7 +8,9 @@ from typing import Annotated, Final
 
 import typer
 
-_POSITION: Final = re.compile(r"([+-]?)(?:(?:(\d{1,3}):)?(\d{1,3}):([0-5]\d)|(\d{1,6}))(\.\d{1,3})?")
+_POSITION: Final = re.compile(
+    r"([+-]?)(?:(?:(\d{1,3}):)?(\d{1,3}):([0-5]\d)|(\d{1,6}))(\.\d{1,3})?", re.ASCII
+)
 _POSITION_HELP: Final = "a position is 1:30 or 90, or +10 or -10 from here"
 
 

@@ -38,6 +38,12 @@ class _UsageError(Protocol):
     def format_message(self) -> str: ...
 
 
+def one_line(text: str) -> str:
+    """A text as one sentence."""
+    line = " ".join(text.split())
+    return line if not line or line[-1] in ".!?" else f"{line}."
+
+
 def end_with(error: BaseException) -> int:
     """Say on stderr what went wrong; returns the exit code."""
     code, sentence = explain(error)
@@ -57,7 +63,7 @@ def explain(error: BaseException) -> tuple[Exit, str]:
     if type(error).__name__ == "NoArgsIsHelpError":
         return Exit.USAGE, str(error)
     if isinstance(error, _UsageError):
-        return Exit.USAGE, _one_line(error.format_message().replace("Value error, ", ""))
+        return Exit.USAGE, one_line(error.format_message().replace("Value error, ", ""))
     return _explain_ours(error)
 
 
@@ -69,30 +75,30 @@ def _explain_ours(error: BaseException) -> tuple[Exit, str]:
 
     match error:
         case SettingsError() | DeviceFileError():
-            return Exit.USAGE, _one_line(str(error))
+            return Exit.USAGE, one_line(str(error))
         case errors.CertificateError():
             return Exit.UNREACHABLE, (
-                f"{_one_line(str(error))} Give the server's authority with --ca FILE or SOUL_CONNECT_CA."
+                f"{one_line(str(error))} Give the server's authority with --ca FILE or SOUL_CONNECT_CA."
             )
         case errors.UnreachableError() | errors.NotConnectedError():
-            return Exit.UNREACHABLE, _one_line(str(error))
+            return Exit.UNREACHABLE, one_line(str(error))
         case errors.TokenRefusedError():
             return Exit.REFUSED, (
                 "The server refused the token: it may have expired or been revoked. "
                 "`soul-connect login URL` gets a new one."
             )
         case errors.LinkError():
-            return Exit.REJECTED, _one_line(str(error))
+            return Exit.REJECTED, one_line(str(error))
         case errors.RequestError():
             return _explain_request(error)
         case EngineError():
-            return Exit.USAGE if error.code == "engine_missing" else Exit.REJECTED, _one_line(str(error))
+            return Exit.USAGE if error.code == "engine_missing" else Exit.REJECTED, one_line(str(error))
         case ValueError() | OSError():
-            return Exit.USAGE, _one_line(_first_problem(error))
+            return Exit.USAGE, one_line(_first_problem(error))
     if os.environ.get("SOUL_CONNECT_DEBUG"):
         traceback.print_exception(error)
     return Exit.REJECTED, (
-        f"Something went wrong inside the program ({type(error).__name__}: {_one_line(str(error))}). "
+        f"Something went wrong inside the program ({type(error).__name__}: {one_line(str(error))}). "
         "SOUL_CONNECT_DEBUG=1 shows where."
     )
 
@@ -106,7 +112,7 @@ def _explain_request(error: BaseException) -> tuple[Exit, str]:
             return Exit.REJECTED, f"Too many commands: try again in {max(1, round(wait_ms / 1000))} s."
         case errors.RejectedError(code=code):
             exit_code, sentence = _SENTENCES.get(code, (Exit.REJECTED, ""))
-            return exit_code, sentence or _one_line(str(error))
+            return exit_code, sentence or one_line(str(error))
         case errors.NoAnswerError():
             return Exit.NO_DEVICE, "No answer came in time: whether it was done is not known."
         case errors.ExpiredError(sent=False):
@@ -114,8 +120,8 @@ def _explain_request(error: BaseException) -> tuple[Exit, str]:
         case errors.ExpiredError():
             return Exit.NO_DEVICE, "The command took too long to arrive and was dropped; try again."
         case errors.RequestError(code=Code.NOT_AUTHORIZED):
-            return Exit.REFUSED, _one_line(str(error))
-    return Exit.REJECTED, _one_line(str(error))
+            return Exit.REFUSED, one_line(str(error))
+    return Exit.REJECTED, one_line(str(error))
 
 
 _SENTENCES: dict[str, tuple[Exit, str]] = {
@@ -141,8 +147,3 @@ def _first_problem(error: BaseException) -> str:
         for problem in problems():
             return str(problem["msg"])
     return str(error)
-
-
-def _one_line(text: str) -> str:
-    line = " ".join(text.split())
-    return line if not line or line[-1] in ".!?" else f"{line}."

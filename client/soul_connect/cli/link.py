@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from soul_connect.settings import ClientSettings
 
 _CONNECT_SECONDS = 5.0
+_KNOCK_AFTER_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +84,59 @@ async def connected(server: Server) -> "AsyncIterator[ConnectClient]":
         ca_file=settings.ca,
     )
     try:
-        await client.connect(timeout=_CONNECT_SECONDS)
+        await _arrive(client, settings.url)
         yield client
     finally:
         await client.disconnect()
+
+
+async def _arrive(client: "ConnectClient", url: str) -> None:
+    """Connect; where nobody listens, say so without the patience that a lost connection deserves.
+
+    Raises:
+        LinkError: refused.
+        CliError: unreachable.
+    """
+    import asyncio
+
+    from soul_connect.errors import CertificateError, UnreachableError
+
+    arriving = asyncio.ensure_future(client.connect(timeout=_CONNECT_SECONDS))
+    try:
+        await asyncio.wait({arriving}, timeout=_KNOCK_AFTER_SECONDS)
+        if not arriving.done() and (closed := await knock(url)) is not None:
+            raise CliError(Exit.UNREACHABLE, f"{url} cannot be reached: {closed}. Is the server running?")
+        await arriving
+    except CertificateError:
+        raise
+    except UnreachableError as error:
+        cause = error.__cause__ or error
+        raise CliError(
+            Exit.UNREACHABLE, f"{url} does not answer: {cause}. `soul-connect doctor` looks for the reason."
+        ) from None
+    finally:
+        arriving.cancel()
+        await asyncio.gather(arriving, return_exceptions=True)
+
+
+async def knock(url: str) -> str | None:
+    """Why nobody opens at the server's port; None where somebody does."""
+    import asyncio
+
+    from soul_connect.transport import parse_url
+
+    address = parse_url(url)
+    try:
+        async with asyncio.timeout(_CONNECT_SECONDS):
+            _, writer = await asyncio.open_connection(address.host, address.port)
+    except TimeoutError:
+        return "no answer from there"
+    except ConnectionRefusedError:
+        return "nobody listens there"
+    except OSError as error:
+        return error.strerror or str(error)
+    writer.close()
+    return None
 
 
 def ask(server: Server, question: "Callable[[ConnectClient], Awaitable[None]]") -> None:

@@ -39,7 +39,7 @@ def devices_view(
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     # The name gives way; everything else is short and always whole.
     table.add_column(no_wrap=True, min_width=4 if icons else 1)
-    table.add_column(no_wrap=True, overflow="ellipsis", max_width=28)
+    table.add_column(max_width=28)
     table.add_column(no_wrap=True, min_width=max(len(_kind(device)) for device in devices))
     table.add_column(no_wrap=True, min_width=5, justify="right")
     table.add_column(no_wrap=True, min_width=len("last seen 30 days ago"))
@@ -51,7 +51,7 @@ def devices_view(
         style = "bold green" if is_active else ("" if device.is_online else "dim")
         table.add_row(
             mark,
-            Text(device.name, style=style),
+            Text(device.name, style=style, no_wrap=True, overflow="ellipsis"),
             Text(_kind(device), style="dim"),
             Text(_percent(device), style="" if device.is_online else "dim"),
             _presence(device, now_ms),
@@ -133,6 +133,15 @@ def queue_view(state: PlaybackState | None, *, rows: int) -> RenderableType | No
         return None
     lines = [Text(title(track), style="dim", no_wrap=True, overflow="ellipsis") for track in coming]
     return Group(Text("Next", style="bold"), *lines)
+
+
+def finding_view(text: str, advice: str | None, *, ok: bool) -> Text:
+    """A line of `doctor`: what was found, and below it what to do."""
+    mark, style = ("ok  ", "green") if ok else ("bad ", "bold red")
+    view = Text.assemble((mark, style), text)
+    if advice is not None:
+        view.append(f"\n    {advice}", style="yellow")
+    return view
 
 
 def _headline(state: PlaybackState, icons: bool) -> Text:

@@ -50,7 +50,7 @@ def title(track_id: str) -> str:
     path = urlsplit(track_id).path if "://" in track_id else track_id
     name = unquote(path.rstrip("/").rsplit("/", 1)[-1]) or track_id
     stem, dot, suffix = name.rpartition(".")
-    return stem if dot and stem and len(suffix) < _SUFFIX_CHARACTERS else name
+    return stem if dot and stem and suffix.isalnum() and len(suffix) < _SUFFIX_CHARACTERS else name
 
 
 def find_device(wanted: str, devices: Iterable[Device]) -> Device:
