@@ -1,0 +1,27 @@
+"""The embedded MQTT 3.1.1 broker of Soul Connect.
+
+The way of the data, and where it is:
+
+    links, websocket, http_port   sockets to bytes: TCP and TLS, WebSocket, the shared HTTP port
+    decoder, packets              bytes to packets and back; topics: what is well formed
+    connection, backlog           one client's state machine; what a slow reader has not taken
+    admission, tokens, acl        who is admitted at CONNECT, and with which rights
+    revocations, closing          tokens withdrawn before their time, connections closed
+    hub, registry                 where connections meet; who is here
+    router, retained              who receives a topic; what a new subscription gets
+    session                       what outlives a connection; QoS 1 and 2
+    timers, statistics, settings  deadlines, numbers, bounds
+    listeners, certificates       ports and TLS
+    server                        `SoulBroker`: all of it as an amqtt broker
+    gateway, amqtt_gateway        amqtt's plugins, asked and told
+    plugins                       our rules as plugins for a stock amqtt broker
+
+Use:
+
+    broker = SoulBroker(
+        listener_config("127.0.0.1", mqtt_port=1883),
+        settings=BrokerSettings(data_dir=path),
+        verifier=TokenVerifier([load_public_key(path / "signing-key.pub.pem")]),
+    )
+    await broker.start()
+"""

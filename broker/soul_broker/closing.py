@@ -1,0 +1,55 @@
+"""`soul/v1/broker/close`: the coordinator ends connections and withdraws tokens."""
+
+from typing import TYPE_CHECKING
+
+import structlog
+
+from soul_protocol.codec import decode_close
+from soul_protocol.errors import ContractError
+
+if TYPE_CHECKING:
+    from soul_broker.hub import Hub
+
+DELETED = "deleted"
+
+log = structlog.get_logger("soul_broker")
+
+
+def close_matching(hub: "Hub", payload: bytes) -> None:
+    """Close every connection that the message names, and remember what it withdraws.
+
+    A `jti` is refused until its `exp`: the message's, else that of a live connection with this
+    token, else as long as a token may live. Without `jti`, the reason `deleted` refuses
+    what was issued to the user, or to the named device, up to now.
+    Wills of the closed connections are published, so that the coordinator learns of it.
+    """
+    if not payload:
+        return
+    try:
+        close = decode_close(payload)
+    except ContractError as error:
+        log.warning("broker/close not understood", error=str(error))
+        return
+    matching = [
+        connection
+        for connection in hub.registry.users.get(close.user, ())
+        if (close.jti is None or connection.jti == close.jti)
+        and (
+            close.device is None
+            or (connection.identity is not None and connection.identity.device == close.device)
+        )
+    ]
+    revocations = hub.verifier.revocations if hub.verifier is not None else None
+    if revocations is not None:
+        try:
+            if close.jti is not None:
+                known = [connection.expires for connection in matching if connection.expires is not None]
+                revocations.revoke(close.jti, close.exp or max(known, default=None))
+            elif close.reason == DELETED:
+                revocations.delete(close.user, close.device)
+        except OSError as error:
+            # In memory it holds; the file is behind until the next change.
+            log.error("revocations not saved", error=str(error))  # noqa: TRY400
+    for connection in matching:
+        connection.end(f"closed: {close.reason}")
+    log.info("broker/close", user=close.user, device=close.device, reason=close.reason, closed=len(matching))

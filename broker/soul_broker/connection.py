@@ -1,0 +1,408 @@
+"""One client's connection, without I/O: bytes in, packets handled, bytes out to a `Link`.
+
+    NEW --CONNECT--> AUTHENTICATING --admitted--> OPEN --end--> CLOSED
+     |                    |                                       ^
+     +--deadline, error---+--refused: CONNACK, then---------------+
+
+Until a client is admitted nothing but this object knows of it: no session is looked up,
+made or changed. An idle connection has no task, timer, queue or lock of its own. Where
+something has to be awaited (a plugin), the connection is suspended: it reads no further,
+what was read already waits in the decoder, and goes on afterwards in order.
+"""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Final, Protocol
+
+import structlog
+
+from soul_broker import packets as mqtt
+from soul_broker.backlog import Backlog, drop_oldest
+from soul_broker.decoder import Decoder
+from soul_broker.errors import MalformedPacketError, UnacceptableProtocolError
+from soul_broker.packets import (
+    Acknowledgement,
+    Connect,
+    Disconnect,
+    Packet,
+    PingRequest,
+    Publish,
+    Subscribe,
+    Unsubscribe,
+    Will,
+)
+
+if TYPE_CHECKING:
+    from soul_broker.acl import Rules
+    from soul_broker.admission import Admission
+    from soul_broker.endpoint import Gate
+    from soul_broker.hub import Hub
+    from soul_broker.session import Session
+    from soul_protocol.roles import Identity
+
+NEW: Final = 0
+AUTHENTICATING: Final = 1
+OPEN: Final = 2
+CLOSED: Final = 3
+
+_SUSPENDED_BYTES: Final = 64 * 1024
+"""What may arrive while suspended, beside a packet that is under way: reading is paused
+then, and only what the transport had read already comes."""
+
+log = structlog.get_logger("soul_broker")
+
+
+class Link(Protocol):
+    """What carries a connection's bytes: TCP, TLS or WebSocket."""
+
+    def write(self, packets: list[bytes]) -> None:
+        """Send packets, in order. Nothing happens on a link that is gone."""
+
+    def gone(self) -> bool:
+        """Whether nothing is left of it."""
+
+    def close(self) -> None:
+        """Close after what was written has gone."""
+
+    def abort(self) -> None:
+        """Close at once."""
+
+    def pause_reading(self) -> None:
+        """Read nothing until `resume_reading`."""
+
+    def resume_reading(self) -> None:
+        """Read again."""
+
+
+class Connection:
+    """See the module. `peer` is `address:port`, `gate` the listener it came through."""
+
+    __slots__ = (
+        "_backlog",
+        "_control_bytes",
+        "_controls",
+        "_gone",
+        "_out",
+        "_suspended",
+        "_task",
+        "decoder",
+        "expires",
+        "expires_at",
+        "flood_count",
+        "flood_since",
+        "gate",
+        "hub",
+        "identity",
+        "jti",
+        "keep_alive",
+        "last_seen",
+        "link",
+        "peer",
+        "permitted_topic",
+        "received",
+        "refusals",
+        "refusals_logged",
+        "rules",
+        "sent",
+        "service",
+        "session",
+        "since",
+        "slot",
+        "state",
+        "will",
+    )
+
+    def __init__(self, hub: "Hub", link: Link, gate: "Gate", peer: str) -> None:
+        now = hub.now()
+        self.hub = hub
+        self.link = link
+        self.gate = gate
+        self.peer = peer
+        self.state = NEW
+        self.decoder = Decoder(hub.settings.packet_bytes_before_authentication, hub.topics)
+        self.since = now
+        self.last_seen = now
+        self.slot = -1
+        # Set when the client is admitted.
+        self.session: Session | None = None
+        self.identity: Identity | None = None
+        self.rules: Rules | None = None
+        self.service = False
+        self.will: Will | None = None
+        self.jti: str | None = None
+        self.expires: int | None = None
+        """The token's `exp`, seconds since the Unix epoch."""
+        self.expires_at: float | None = None
+        """The same in seconds of the monotonic clock."""
+        self.keep_alive = 0.0
+        """Seconds without a packet after which it is closed; 0 for none."""
+        # Counts for its one line in the log, and for the limits.
+        self.received = 0
+        self.sent = 0
+        self.refusals = 0
+        self.refusals_logged: float | None = None
+        self.flood_count = 0
+        self.flood_since = now
+        self.permitted_topic: str | None = None
+        self._out: list[bytes] | None = None
+        self._controls = 0
+        self._control_bytes = 0
+        self._backlog: Backlog | None = None
+        self._suspended = False
+        self._task: asyncio.Task[None] | None = None
+        self._gone = False
+
+    # What the link calls.
+
+    def receive(self, data: bytes) -> None:
+        """Take bytes of the peer."""
+        if self.state == CLOSED:
+            return
+        self.last_seen = self.hub.now()
+        self.hub.statistics.bytes_received += len(data)
+        self.decoder.feed(data)
+        if not self._suspended:
+            self._read()
+        elif self.decoder.pending() > self.decoder.limit + _SUSPENDED_BYTES:
+            self.end("sends faster than it is authenticated")
+
+    def lost(self, reason: str) -> None:
+        """The link is gone. What the peer sent before is still handled, in its turn."""
+        if self.state == CLOSED:
+            self.hub.closed(self)
+        elif self._suspended:
+            self._gone = True
+        else:
+            self.end(reason)
+
+    def pause_writing(self) -> None:
+        """The link takes no more for now."""
+        if self._backlog is None and self.state != CLOSED:
+            settings = self.hub.settings
+            if self.service:
+                self._backlog = Backlog(settings.service_write_soft, settings.service_write_hard)
+            else:
+                self._backlog = Backlog(settings.write_soft, settings.write_hard)
+
+    def resume_writing(self) -> None:
+        """The link takes more."""
+        backlog, self._backlog = self._backlog, None
+        if backlog is not None and self.state != CLOSED:
+            packets = backlog.take()
+            if packets:
+                self.link.write(packets)
+
+    # What the hub and the session call.
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a CONNECT waits for its answer."""
+        return self.state == AUTHENTICATING
+
+    def admitted(self, session: "Session", connect: Connect, admission: "Admission") -> None:
+        """The client is who it says: its rights, lifetime and larger packets begin."""
+        hub = self.hub
+        self.state = OPEN
+        self.session = session
+        self.rules = admission.rules
+        self.identity = admission.identity
+        self.service = admission.service
+        self.will = connect.will
+        self.jti = admission.jti
+        self.expires = admission.expires
+        if admission.expires is not None and hub.verifier is not None:
+            self.expires_at = hub.now() + admission.expires - hub.verifier.clock()
+        # One and a half times what the client promised [MQTT-3.1.2-24].
+        self.keep_alive = connect.keep_alive * 1.5
+        self.decoder.limit = hub.settings.packet_bytes
+
+    def send(self, packet: bytes) -> None:
+        """Send one PUBLISH, with whatever else is sent in this turn of the loop."""
+        out = self._out
+        if out is None:
+            self._out = [packet]
+            self.hub.mark(self)
+        else:
+            out.append(packet)
+
+    def send_control(self, packet: bytes) -> None:
+        """Send one packet of another kind."""
+        self._controls += 1
+        self._control_bytes += len(packet)
+        self.send(packet)
+
+    def flush(self) -> None:
+        """Write what was gathered."""
+        out = self._out
+        if out is None:
+            return
+        self._out = None
+        size = sum(map(len, out))
+        count = len(out)
+        statistics = self.hub.statistics
+        statistics.messages_sent += count
+        statistics.bytes_sent += size
+        publishes = count - self._controls
+        statistics.publish_sent += publishes
+        statistics.publish_bytes_sent += size - self._control_bytes
+        self.sent += publishes
+        self._controls = self._control_bytes = 0
+        if self._backlog is not None:
+            dropped = self._backlog.add(out)
+            if dropped is None:
+                statistics.slow_closed += 1
+                self.end("reads too slowly", abort=True)
+            else:
+                statistics.publish_dropped += dropped
+            return
+        settings = self.hub.settings
+        bound = settings.service_write_soft if self.service else settings.write_soft
+        if size > bound and count > 1:
+            out, dropped, _ = drop_oldest(out, size - bound)
+            statistics.publish_dropped += dropped
+        self.link.write(out)
+
+    def suspend(self, work: Coroutine[object, object, None]) -> None:
+        """Handle nothing more until `work` is done."""
+        self._suspended = True
+        self.link.pause_reading()
+        self._task = asyncio.get_running_loop().create_task(self._await(work))
+
+    def end(self, reason: str, *, abort: bool = False) -> None:
+        """Close the connection; its will is published unless DISCONNECT cleared it."""
+        if self.state == CLOSED:
+            return
+        if not abort:
+            self.flush()
+        if self.state == CLOSED:  # the flush found it too slow
+            return
+        authenticated = self.state == OPEN
+        self.state = CLOSED
+        self._out = None
+        self.decoder.stop()
+        task, self._task = self._task, None
+        if task is not None and not self._running(task):
+            task.cancel()
+        # A peer that does not read what waits for it gets no more time than the deadline.
+        stuck = self._backlog is not None
+        self._backlog = None
+        if abort or stuck:
+            self.link.abort()
+        else:
+            self.link.close()
+        self.hub.ended(self, reason, authenticated=authenticated)
+
+    def abort(self) -> None:
+        """Let go of the socket at once; what was to be sent is lost."""
+        self.link.abort()
+
+    def wake(self, now: float) -> None:
+        """A deadline has passed, or seems to have."""
+        if self.state == CLOSED:
+            self.link.abort()
+        elif self.state != OPEN:
+            if now < self.since + self.hub.settings.connect_deadline:
+                self.hub.wheel.schedule(self, self.deadline())
+            else:
+                self.end("no CONNECT in time", abort=True)
+        elif self.keep_alive and now >= self.last_seen + self.keep_alive and not self._suspended:
+            self.end("silent for longer than its keep-alive", abort=True)
+        elif self.expires_at is not None and now >= self.expires_at:
+            self.end("token expired")
+        else:
+            self.hub.wheel.schedule(self, self.deadline())
+
+    def deadline(self) -> float:
+        """When to look at this connection next, in seconds of the monotonic clock."""
+        if self.state != OPEN:
+            return self.since + self.hub.settings.connect_deadline
+        deadlines = []
+        if self.keep_alive:
+            # Suspended: it is not the client who is silent.
+            seen = self.hub.now() if self._suspended else self.last_seen
+            deadlines.append(seen + self.keep_alive)
+        if self.expires_at is not None:
+            deadlines.append(self.expires_at)
+        return min(deadlines, default=self.hub.now() + 3_600.0)
+
+    # Reading.
+
+    def _read(self) -> None:
+        decoder = self.decoder
+        count = 0
+        try:
+            while (packet := decoder.next_packet()) is not None:
+                count += 1
+                if self.state == OPEN and type(packet) is Publish:
+                    self.hub.publish(self, packet)
+                else:
+                    self._handle(packet)
+                if self._suspended:
+                    break
+        except UnacceptableProtocolError:
+            if self.state == NEW:
+                # Flushed by `end`, and nothing after it [MQTT-3.1.2-2].
+                self.send_control(mqtt.UNACCEPTABLE_PROTOCOL_BYTES)
+            self.end("unacceptable protocol level")
+        except MalformedPacketError as error:
+            self.hub.statistics.malformed_closed += 1
+            self.end(f"malformed: {error}", abort=self.state == OPEN)
+        except Exception:
+            # Our own bug must cost this connection only.
+            log.exception("internal error", peer=self.peer)
+            self.end("internal error", abort=True)
+        self.hub.statistics.messages_received += count
+
+    def _handle(self, packet: Packet) -> None:
+        if self.state == NEW:
+            if not isinstance(packet, Connect):
+                raise MalformedPacketError("the first packet is no CONNECT [MQTT-3.1.0-1]")
+            self.state = AUTHENTICATING
+            self.hub.connect(self, packet)
+            return
+        session = self.session
+        if session is None:
+            return
+        match packet:
+            case Acknowledgement(kind=mqtt.PUBREL):
+                session.release(packet.packet_id)
+                self.send_control(mqtt.pubcomp(packet.packet_id))
+            case Acknowledgement():
+                if not session.acknowledge(packet.kind, packet.packet_id):
+                    self.hub.count(self)
+            case PingRequest():
+                self.hub.count(self)
+                self.send_control(mqtt.PINGRESP_BYTES)
+            case Subscribe():
+                self.hub.count(self)
+                self.hub.subscribe(self, packet)
+            case Unsubscribe():
+                self.hub.count(self)
+                self.hub.unsubscribe(self, packet)
+            case Disconnect():
+                self.will = None
+                self.end("disconnected")
+            case Connect():
+                raise MalformedPacketError("a second CONNECT [MQTT-3.1.0-2]")
+            case Publish():
+                self.hub.publish(self, packet)
+
+    async def _await(self, work: Coroutine[object, object, None]) -> None:
+        try:
+            await work
+        except Exception:
+            log.exception("internal error", peer=self.peer)
+            self.end("internal error", abort=True)
+        self._task = None
+        self._suspended = False
+        if self.state != CLOSED:
+            self._read()
+        if self._gone:
+            if not self._suspended:
+                self.end("connection lost")
+        elif self.state != CLOSED and not self._suspended:
+            self.link.resume_reading()
+
+    @staticmethod
+    def _running(task: asyncio.Task[None]) -> bool:
+        return asyncio.current_task() is task

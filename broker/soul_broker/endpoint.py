@@ -1,0 +1,38 @@
+"""What stands at our end of an accepted socket, whatever it is to become."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(slots=True)
+class Gate:
+    """A listener as its connections know it. `limit` is how many it lets in, 0 for no limit."""
+
+    name: str
+    limit: int = 0
+    count: int = 0
+
+
+class Endpoint(Protocol):
+    """An MQTT connection, or a socket of the HTTP port that has not said what it wants."""
+
+    slot: int
+    """The timer wheel's."""
+
+    @property
+    def gate(self) -> Gate:
+        """The listener that it came through."""
+
+    def deadline(self) -> float:
+        """When to wake it next, in seconds of the monotonic clock."""
+
+    def wake(self, now: float) -> None:
+        """Its deadline has passed."""
+
+    def end(self, reason: str, *, abort: bool = False) -> None:
+        """Close it."""
+
+    def abort(self) -> None:
+        """Let go of its socket at once."""
+
+    def __hash__(self) -> int: ...

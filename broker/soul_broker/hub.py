@@ -1,0 +1,458 @@
+"""Where connections meet: admission, subscriptions, routing, wills, sessions.
+
+The path of a message: `publish` (may its sender?) -> `route` (who receives it?) ->
+`Session.deliver` or `Connection.send` -> `flush`, once in each turn of the loop.
+Nothing here does I/O; the loop's clock and `call_soon` are passed in.
+"""
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import structlog
+
+from soul_broker import packets as mqtt
+from soul_broker.admission import Admission, Refusal, admit, may_leave
+from soul_broker.closing import close_matching
+from soul_broker.connection import OPEN, Connection
+from soul_broker.decoder import TopicMemory
+from soul_broker.endpoint import Endpoint
+from soul_broker.gateway import Gateway
+from soul_broker.packets import Connect, Publish, Subscribe, Unsubscribe
+from soul_broker.registry import Registry
+from soul_broker.retained import RetainedMessages
+from soul_broker.router import Router
+from soul_broker.session import Session
+from soul_broker.settings import BrokerSettings
+from soul_broker.statistics import Statistics
+from soul_broker.timers import TimerWheel
+from soul_broker.tokens import TokenVerifier
+from soul_broker.topics import SHARE, within_bounds
+from soul_protocol.topics import BROKER_CLOSE
+
+log = structlog.get_logger("soul_broker")
+
+_LOG_REFUSALS_EVERY = 60.0
+
+
+class Hub:
+    """The broker's state. `now` is a monotonic clock in seconds."""
+
+    def __init__(
+        self,
+        settings: BrokerSettings,
+        verifier: TokenVerifier | None,
+        *,
+        now: Callable[[], float],
+        call_soon: Callable[[Callable[[], None]], object],
+        session_expiry: float | None = None,
+    ) -> None:
+        self.settings = settings
+        self.session_expiry = settings.session_expiry if session_expiry is None else session_expiry
+        self.verifier = verifier
+        self.now = now
+        self._call_soon = call_soon
+        self.gateway: Gateway | None = None
+        self.statistics = Statistics()
+        self.topics = TopicMemory()
+        self.router: Router[Session] = Router()
+        self.retained = RetainedMessages(settings.retained_messages, settings.retained_bytes)
+        self.wheel: TimerWheel[Endpoint] = TimerWheel()
+        self.registry = Registry(self)
+        self.run: Callable[[Coroutine[Any, Any, None]], None] | None = None
+        self._dirty: list[Connection] = []
+
+    # Connections come and go.
+
+    def opened(self, endpoint: Endpoint) -> bool:
+        """A link is there. False: there are too many, close it."""
+        statistics, gate = self.statistics, endpoint.gate
+        if statistics.connections >= self.settings.connections or 0 < gate.limit <= gate.count:
+            return False
+        statistics.connections += 1
+        gate.count += 1
+        self.registry.open.add(endpoint)
+        self.wheel.schedule(endpoint, endpoint.deadline())
+        return True
+
+    def closed(self, endpoint: Endpoint) -> None:
+        """A link is gone."""
+        self.wheel.cancel(endpoint)
+        if endpoint in self.registry.open:
+            self.registry.open.discard(endpoint)
+            self.statistics.connections -= 1
+            endpoint.gate.count -= 1
+
+    def connect(self, connection: Connection, connect: Connect) -> None:
+        """Take the CONNECT of a connection; nothing is changed before it is admitted."""
+        verdict = admit(connect, self.verifier)
+        if isinstance(verdict, Refusal):
+            self._refuse(connection, verdict)
+        elif self.gateway is not None:
+            connection.suspend(self._ask_plugins(self.gateway, connection, connect, verdict))
+        elif self.verifier is None:
+            self._refuse(connection, Refusal(mqtt.NOT_AUTHORIZED, "nothing authenticates"))
+        else:
+            self._accept(connection, connect, verdict, None)
+
+    async def _ask_plugins(
+        self, gateway: Gateway, connection: Connection, connect: Connect, admission: Admission
+    ) -> None:
+        view = gateway.view(connection, connect, admission.key)
+        allowed = self.verifier is not None
+        if gateway.authenticates or not allowed:
+            # With a verifier and plugins, both have to admit.
+            allowed = await gateway.authenticate(view, connection.gate.name)
+        if allowed and connect.will is not None and gateway.filters:
+            allowed = await gateway.permitted(view, connect.will.topic, "publish")
+        if connection.state == OPEN or not connection.waiting:
+            return
+        if allowed:
+            self._accept(connection, connect, admission, view)
+        else:
+            self._refuse(connection, Refusal(mqtt.NOT_AUTHORIZED, "a plugin refused"))
+
+    def _refuse(self, connection: Connection, refusal: Refusal) -> None:
+        self.statistics.connects_refused += 1
+        connection.send_control(mqtt.connack(refusal.code))
+        connection.end(f"refused: {refusal.reason}")
+
+    def _accept(
+        self, connection: Connection, connect: Connect, admission: Admission, view: object | None
+    ) -> None:
+        if not self.registry.has_room(admission):
+            self._refuse(connection, Refusal(mqtt.SERVER_UNAVAILABLE, "too many connections of this user"))
+            return
+        session, present = self.registry.attach(connection, connect, admission)
+        session.view = view
+        connection.admitted(session, connect, admission)
+        self.wheel.schedule(connection, connection.deadline())
+        connection.send_control(mqtt.connack(mqtt.ACCEPTED, session_present=present))
+        if self.gateway is not None:
+            self.gateway.connected(session)
+        session.resume()
+
+    def ended(self, connection: Connection, reason: str, *, authenticated: bool) -> None:
+        """A connection is closed: let go of its session, publish its will."""
+        if connection.link.gone():
+            self.closed(connection)
+        else:
+            self.wheel.schedule(connection, self.now() + self.settings.closing_deadline)
+        session = connection.session
+        identity = connection.identity
+        log.info(
+            "connection ended",
+            reason=reason,
+            user=session.key.user if session else None,
+            role=str(identity.role) if identity else None,
+            client_id=session.key.client_id if session else None,
+            peer=connection.peer,
+            listener=connection.gate.name,
+            seconds=round(self.now() - connection.since, 3),
+            received=connection.received,
+            sent=connection.sent,
+            refused=connection.refusals,
+        )
+        if not authenticated or session is None:
+            return
+        self.registry.detach(connection, session)
+        will, connection.will = connection.will, None
+        if will is not None and connection.rules is not None and may_leave(connection.rules, will):
+            self.statistics.wills_published += 1
+            self.distribute(Publish(will.topic, will.payload, will.qos, will.retain))
+        if self.gateway is not None:
+            self.gateway.disconnected(session)
+
+    # Messages.
+
+    def publish(self, connection: Connection, message: Publish) -> None:
+        """Take a PUBLISH of a client."""
+        connection.received += 1
+        statistics = self.statistics
+        statistics.publish_received += 1
+        statistics.publish_bytes_received += len(message.payload)
+        if self._floods(connection):
+            return
+        session = connection.session
+        if session is None:
+            return
+        qos = message.qos
+        if qos == 2:
+            new = session.receive(message.packet_id)
+            if new is None:
+                connection.end("too many QoS 2 messages without PUBREL", abort=True)
+                return
+            if not new:
+                connection.send_control(mqtt.pubrec(message.packet_id))
+                return
+        topic = message.topic
+        gateway = self.gateway
+        if gateway is not None:
+            gateway.received(session, message)
+        # The decoder gives the same object for a topic in use.
+        if topic is not connection.permitted_topic or message.retain:
+            if not self._may_publish(connection, message):
+                statistics.publish_refused += 1
+                self._refused(connection, "publish", topic)
+                self._acknowledge(connection, message)
+                return
+            connection.permitted_topic = topic
+        if gateway is not None and gateway.filters:
+            connection.suspend(self._publish_filtered(gateway, connection, session, message))
+            return
+        if gateway is not None:
+            gateway.broadcast(session, message)
+        if connection.service and topic == BROKER_CLOSE:
+            close_matching(self, message.payload)
+        self.distribute(message)
+        if qos:
+            self._acknowledge(connection, message)
+
+    async def _publish_filtered(
+        self, gateway: Gateway, connection: Connection, session: Session, message: Publish
+    ) -> None:
+        if await gateway.permitted(session.view, message.topic, "publish"):
+            gateway.broadcast(session, message)
+            if message.retain:
+                message = self._retain(message)
+            await self._route_filtered(gateway, message)
+        else:
+            self.statistics.publish_refused += 1
+            self._refused(connection, "publish", message.topic)
+        self._acknowledge(connection, message)
+
+    async def _route_filtered(self, gateway: Gateway, message: Publish) -> None:
+        for session, granted in self.router.receivers(message.topic).items():
+            if await gateway.permitted(session.view, message.topic, "receive"):
+                self._deliver(session, message, min(granted, message.qos))
+
+    def distribute(self, message: Publish) -> None:
+        """Retain a message that asks for it, and send it to its subscribers."""
+        if message.retain:
+            message = self._retain(message)
+        gateway = self.gateway
+        if gateway is not None and gateway.filters and self.run is not None:
+            self.run(self._route_filtered(gateway, message))
+        else:
+            self.route(message)
+
+    def route(self, message: Publish) -> None:
+        """Send a message to its subscribers, once to each."""
+        found = self.router.match(message.topic)
+        if not found:
+            return
+        receivers = found[0] if len(found) == 1 else self.router.receivers(message.topic)
+        if message.qos == 0:
+            wire = message.wire()
+            for session in receivers:
+                outlet = session.connection
+                if outlet is not None:
+                    outlet.send(wire)
+        else:
+            for session, granted in receivers.items():
+                self._deliver(session, message, min(message.qos, granted))
+
+    def _deliver(self, session: Session, message: Publish, qos: int) -> None:
+        if qos:
+            self.statistics.publish_dropped += session.deliver(message, qos)
+        elif session.connection is not None:
+            session.connection.send(message.encode(0, 0, retain=message.retain))
+
+    def _retain(self, message: Publish) -> Publish:
+        self.keep(message)
+        # To those already subscribed it is an ordinary message [MQTT-3.3.1-9].
+        return Publish(message.topic, message.payload, message.qos, packet_id=message.packet_id)
+
+    def keep(self, message: Publish) -> None:
+        """Retain a message, or with an empty payload delete it."""
+        if not self.retained.keep(message):
+            self.statistics.publish_refused += 1
+            log.warning("not retained: too many retained messages", topic=message.topic)
+        if self.gateway is not None:
+            self.gateway.retained(message)
+
+    def _may_publish(self, connection: Connection, message: Publish) -> bool:
+        rules = connection.rules
+        return (
+            rules is not None
+            and rules.may_publish(message.topic)
+            and (rules.retain or not message.retain)
+            and within_bounds(message.topic)
+        )
+
+    def _acknowledge(self, connection: Connection, message: Publish) -> None:
+        if message.qos == 1:
+            connection.send_control(mqtt.puback(message.packet_id))
+        elif message.qos == 2:
+            connection.send_control(mqtt.pubrec(message.packet_id))
+
+    # Subscriptions.
+
+    def subscribe(self, connection: Connection, packet: Subscribe) -> None:
+        """Take a SUBSCRIBE of a client."""
+        session = connection.session
+        if session is None:
+            return
+        codes = [
+            qos if self._may_subscribe(connection, pattern) else mqtt.REFUSED
+            for pattern, qos in packet.filters
+        ]
+        if self.gateway is not None and self.gateway.filters:
+            connection.suspend(self._subscribe_filtered(self.gateway, connection, session, packet, codes))
+        else:
+            self._subscribe(connection, session, packet, codes)
+
+    async def _subscribe_filtered(
+        self,
+        gateway: Gateway,
+        connection: Connection,
+        session: Session,
+        packet: Subscribe,
+        codes: list[int],
+    ) -> None:
+        for place, (pattern, _) in enumerate(packet.filters):
+            allowed = await gateway.permitted(session.view, pattern, "subscribe")
+            if not allowed:
+                codes[place] = mqtt.REFUSED
+        if connection.state != OPEN:
+            return
+        messages = self._subscribe(connection, session, packet, codes, deliver=False)
+        for message, qos in messages:
+            if await gateway.permitted(session.view, message.topic, "receive"):
+                self._deliver(session, message, qos)
+
+    def _subscribe(
+        self,
+        connection: Connection,
+        session: Session,
+        packet: Subscribe,
+        codes: list[int],
+        *,
+        deliver: bool = True,
+    ) -> list[tuple[Publish, int]]:
+        if session.subscriptions is None:
+            session.subscriptions = {}
+        bound = self.settings.subscriptions
+        for place, (pattern, qos) in enumerate(packet.filters):
+            full = len(session.subscriptions) >= bound and not connection.service
+            if codes[place] != mqtt.REFUSED and full and pattern not in session.subscriptions:
+                codes[place] = mqtt.REFUSED
+            if codes[place] == mqtt.REFUSED:
+                self.statistics.subscribe_refused += 1
+                self._refused(connection, "subscribe", pattern)
+                continue
+            session.subscriptions[pattern] = qos
+            self.router.subscribe(session, pattern, qos)
+            if self.gateway is not None:
+                self.gateway.subscribed(session, pattern, qos)
+        connection.send_control(mqtt.suback(packet.packet_id, codes))
+        messages = [
+            (message, min(qos, message.qos))
+            for (pattern, qos), code in zip(packet.filters, codes, strict=True)
+            if code != mqtt.REFUSED
+            for message in self.retained.matching(pattern)
+        ]
+        if deliver:
+            for message, qos in messages:
+                self._deliver(session, message, qos)
+        return messages
+
+    def _may_subscribe(self, connection: Connection, pattern: str) -> bool:
+        rules = connection.rules
+        # Shared subscriptions belong to MQTT 5; the embedded broker serves none.
+        shared = pattern.startswith(SHARE)
+        return rules is not None and within_bounds(pattern) and not shared and rules.may_subscribe(pattern)
+
+    def unsubscribe(self, connection: Connection, packet: Unsubscribe) -> None:
+        """Take an UNSUBSCRIBE of a client; it is always acknowledged [MQTT-3.10.4-5]."""
+        session = connection.session
+        if session is None:
+            return
+        for pattern in packet.filters:
+            if session.subscriptions is not None and session.subscriptions.pop(pattern, None) is not None:
+                self.router.unsubscribe(session, pattern)
+                if self.gateway is not None:
+                    self.gateway.unsubscribed(session, pattern)
+        connection.send_control(mqtt.unsuback(packet.packet_id))
+
+    # Limits and the loop's turns.
+
+    def count(self, connection: Connection) -> None:
+        """Count a packet that costs us work and is no PUBLISH towards the flood limit."""
+        self._floods(connection)
+
+    def _floods(self, connection: Connection) -> bool:
+        connection.flood_count += 1
+        if connection.flood_count <= self.settings.flood_messages:
+            return False
+        now = self.now()
+        if connection.service or now - connection.flood_since >= self.settings.flood_seconds:
+            connection.flood_since = now
+            connection.flood_count = 1
+            return False
+        self.statistics.flooders_closed += 1
+        connection.end("flood", abort=True)
+        return True
+
+    def _refused(self, connection: Connection, action: str, topic: str) -> None:
+        connection.refusals += 1
+        now = self.now()
+        logged = connection.refusals_logged
+        if logged is None or now - logged >= _LOG_REFUSALS_EVERY:
+            connection.refusals_logged = now
+            log.warning(
+                "refused",
+                action=action,
+                topic=topic,
+                user=connection.session.key.user if connection.session else None,
+                client_id=connection.session.key.client_id if connection.session else None,
+                refusals=connection.refusals,
+            )
+
+    def mark(self, connection: Connection) -> None:
+        """A connection has something to write in this turn of the loop."""
+        if not self._dirty:
+            self._call_soon(self.flush)
+        self._dirty.append(connection)
+
+    def flush(self) -> None:
+        """Write what this turn of the loop gathered."""
+        dirty, self._dirty = self._dirty, []
+        for connection in dirty:
+            connection.flush()
+
+    def tick(self) -> None:
+        """Look at the deadlines that have passed."""
+        now = self.now()
+        for endpoint in self.wheel.due(now):
+            endpoint.wake(now)
+        self.registry.expire(now)
+
+    def measure(self) -> None:
+        """Bring the present numbers among the statistics up to date."""
+        statistics = self.statistics
+        statistics.sessions = len(self.registry.sessions)
+        statistics.subscriptions_count = self.router.count
+        statistics.retained_count = self.retained.count
+        statistics.retained_bytes = self.retained.bytes
+
+    # The end.
+
+    def end_all(self, reason: str) -> None:
+        """Close every connection, without wills: nobody is left to read them."""
+        for endpoint in list(self.registry.open):
+            if isinstance(endpoint, Connection):
+                endpoint.will = None
+            endpoint.end(reason)
+        self.flush()
+
+    def abort_all(self) -> None:
+        """Give up on the connections that have not closed."""
+        for endpoint in list(self.registry.open):
+            endpoint.abort()
+        self.registry.abort_handed_over()
+
+    def clear(self) -> None:
+        """Forget every session and retained message."""
+        for session in list(self.registry.sessions.values()):
+            self.registry.forget(session)
+        self.retained.clear()

@@ -1,0 +1,147 @@
+"""Who is here: open connections, the connections of each user, and every session."""
+
+import asyncio
+import weakref
+from collections import OrderedDict
+from typing import TYPE_CHECKING
+
+from soul_broker.connection import Connection
+from soul_broker.endpoint import Endpoint
+from soul_broker.packets import Connect
+from soul_broker.session import Session, SessionKey
+
+if TYPE_CHECKING:
+    from soul_broker.admission import Admission
+    from soul_broker.hub import Hub
+
+
+class Registry:
+    """Sessions by (user, role, client id), so that nobody reaches another's."""
+
+    def __init__(self, hub: "Hub") -> None:
+        self._hub = hub
+        self.open: set[Endpoint] = set()
+        """Every connection whose link is there."""
+        self.users: dict[str, set[Connection]] = {}
+        """Admitted connections by user."""
+        self.sessions: dict[SessionKey, Session] = {}
+        self._handed_over: weakref.WeakSet[asyncio.Transport] = weakref.WeakSet()
+        # In the order in which they expire: all live equally long.
+        self._away: OrderedDict[SessionKey, Session] = OrderedDict()
+        self._away_of_user: dict[str, OrderedDict[SessionKey, None]] = {}
+
+    def has_room(self, admission: "Admission") -> bool:
+        """Whether one more connection of this user is allowed; a take-over always is."""
+        if admission.service:
+            return True
+        held = self.users.get(admission.key.user, ())
+        if len(held) < self._hub.settings.connections_per_user:
+            return True
+        former = self.sessions.get(admission.key)
+        return former is not None and former.connection is not None
+
+    def attach(
+        self, connection: Connection, connect: Connect, admission: "Admission"
+    ) -> tuple[Session, bool]:
+        """Give an admitted connection its session.
+
+        Who holds it is disconnected [MQTT-3.1.4-2]; a clean start discards it [MQTT-3.1.2-6].
+
+        Returns:
+            The session, and whether it was there before.
+        """
+        key = admission.key
+        former = self.sessions.get(key)
+        if former is not None and isinstance(former.connection, Connection):
+            former.connection.end("taken over", abort=True)
+            former = self.sessions.get(key)
+        if former is not None and connect.clean_session:
+            self.forget(former)
+            former = None
+        session = former
+        if session is None:
+            settings = self._hub.settings
+            bounds = settings.service_session if admission.service else settings.session
+            session = Session(key, bounds, clean=connect.clean_session)
+            self.sessions[key] = session
+        else:
+            self._back(session)
+            # The rights may be less than they were.
+            for pattern in [p for p in session.subscriptions or () if not admission.rules.may_subscribe(p)]:
+                self._drop(session, pattern)
+        session.connection = connection
+        self.users.setdefault(key.user, set()).add(connection)
+        statistics = self._hub.statistics
+        statistics.clients_connected += 1
+        statistics.clients_total += 1
+        statistics.clients_maximum = max(statistics.clients_maximum, statistics.clients_connected)
+        return session, former is not None
+
+    def detach(self, connection: Connection, session: Session) -> None:
+        """A connection has ended: its session is forgotten, or kept for a while."""
+        self._hub.statistics.clients_connected -= 1
+        held = self.users.get(session.key.user)
+        if held is not None:
+            held.discard(connection)
+            if not held:
+                del self.users[session.key.user]
+        session.connection = None
+        if session.clean:
+            self.forget(session)
+        else:
+            self.keep(session)
+
+    def keep(self, session: Session) -> None:
+        """Keep the session of a client that is away, until it expires."""
+        self.sessions[session.key] = session
+        session.expires_at = self._hub.now() + self._hub.session_expiry
+        self._away[session.key] = session
+        mine = self._away_of_user.setdefault(session.key.user, OrderedDict())
+        mine[session.key] = None
+        if len(mine) > self._hub.settings.sessions_per_user:
+            self.forget(self.sessions[next(iter(mine))])
+
+    def forget(self, session: Session) -> None:
+        """Discard a session with its subscriptions and everything queued."""
+        self._back(session)
+        self.sessions.pop(session.key, None)
+        for pattern in list(session.subscriptions or ()):
+            self._drop(session, pattern)
+
+    def subscribe(self, session: Session, pattern: str, qos: int) -> None:
+        """Add a subscription, or replace its QoS."""
+        if session.subscriptions is None:
+            session.subscriptions = {}
+        session.subscriptions[pattern] = qos
+        self._hub.router.subscribe(session, pattern, qos)
+
+    def hand_over(self, transport: asyncio.Transport) -> None:
+        """A socket of the HTTP port belongs to the HTTP server from now on."""
+        self._handed_over.add(transport)
+
+    def abort_handed_over(self) -> None:
+        """Close what the HTTP server still holds: the broker stops."""
+        for transport in list(self._handed_over):
+            transport.abort()
+        self._handed_over.clear()
+
+    def expire(self, now: float) -> None:
+        """Forget the sessions of clients that stayed away too long."""
+        while self._away:
+            session = next(iter(self._away.values()))
+            if session.expires_at > now:
+                return
+            self.forget(session)
+
+    def _back(self, session: Session) -> None:
+        if self._away.pop(session.key, None) is None:
+            return
+        mine = self._away_of_user[session.key.user]
+        del mine[session.key]
+        if not mine:
+            del self._away_of_user[session.key.user]
+
+    def _drop(self, session: Session, pattern: str) -> None:
+        if session.subscriptions is not None:
+            session.subscriptions.pop(pattern, None)
+        self._hub.router.unsubscribe(session, pattern)

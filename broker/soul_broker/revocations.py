@@ -1,0 +1,121 @@
+"""Tokens that are refused though they are well signed and not expired.
+
+Two kinds: a token's `jti`, remembered until its `exp`; and everything issued to a user,
+or to one of its devices, before a deletion. Device ids are kept as SHA-256 hashes only.
+With a path, every change is on disk before `revoke` and `delete` return.
+
+A JWT's `iat` is in whole seconds, so that a token of the second of a deletion may have been
+issued just before it or just after. It is refused: a deletion that a token survives is
+worse than a new token that must be asked for again a second later. Who issues one at
+once may date it to the next second (`TokenVerifier` takes that).
+"""
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from soul_broker.errors import SoulBrokerError
+from soul_protocol.tokens import TokenClaims
+
+LONGEST_LIFETIME: Final = 3_660 * 86_400
+"""Seconds that a token may live: how long a revocation is remembered where no end is known."""
+
+_VERSION: Final = 1
+
+
+class Revocations:
+    """What is refused. `clock` gives seconds since the Unix epoch.
+
+    Raises:
+        SoulBrokerError: the file exists and cannot be read. Starting without it would
+            admit again who was refused.
+    """
+
+    def __init__(self, path: Path | None, clock: Callable[[], float]) -> None:
+        self._path = path
+        self._clock = clock
+        self._tokens: dict[str, int] = {}
+        # By (user, hash of the device or ""): when deleted, and until when that matters.
+        self._deleted: dict[tuple[str, str], tuple[int, int]] = {}
+        if path is not None and path.exists():
+            self._load(path)
+
+    def revoke(self, jti: str, exp: int | None = None) -> None:
+        """Refuse one token until `exp`, in seconds; without it, as long as a token may live."""
+        until = int(self._clock()) + LONGEST_LIFETIME if exp is None else exp
+        self._tokens[jti] = max(until, self._tokens.get(jti, 0))
+        self._save()
+
+    def delete(self, user: str, device: str | None) -> None:
+        """Refuse what was issued up to now to a user, or to one of its devices."""
+        now = int(self._clock())
+        self._deleted[user, _hash(device)] = (now, now + LONGEST_LIFETIME)
+        self._save()
+
+    def refuses(self, claims: TokenClaims, client_id: str) -> bool:
+        """Whether a token, used with this client id, is refused."""
+        if claims.jti in self._tokens:
+            return True
+        if not self._deleted:
+            return False
+        for place in {_hash(None), _hash(claims.device), _hash(client_id)}:
+            deleted = self._deleted.get((claims.sub, place))
+            if deleted is not None and claims.iat <= deleted[0]:
+                return True
+        return False
+
+    def _load(self, path: Path) -> None:
+        try:
+            kept = json.loads(path.read_text(encoding="utf-8"))
+            if kept["version"] != _VERSION:
+                raise ValueError("unknown version")  # noqa: TRY301 (one refusal for all that is wrong)
+            self._tokens = {str(jti): int(exp) for jti, exp in kept["tokens"].items()}
+            self._deleted = {
+                (str(user), str(device)): (int(at), int(until)) for user, device, at, until in kept["deleted"]
+            }
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise SoulBrokerError(f"the revocations in {path} cannot be read: {error}") from error
+        self._prune()
+
+    def _prune(self) -> None:
+        now = self._clock()
+        self._tokens = {jti: exp for jti, exp in self._tokens.items() if exp > now}
+        self._deleted = {key: value for key, value in self._deleted.items() if value[1] > now}
+
+    def _save(self) -> None:
+        self._prune()
+        if self._path is None:
+            return
+        content = {
+            "version": _VERSION,
+            "tokens": self._tokens,
+            "deleted": [[*key, *value] for key, value in self._deleted.items()],
+        }
+        write_privately(self._path, json.dumps(content).encode())
+
+
+def write_privately(path: Path, content: bytes) -> None:
+    """Put a file with mode 0600 in place, whole or not at all, and wait for the disk."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+    directory = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+
+
+def _hash(device: str | None) -> str:
+    return "" if device is None else hashlib.sha256(device.encode()).hexdigest()

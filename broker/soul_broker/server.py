@@ -1,0 +1,297 @@
+"""`SoulBroker`: amqtt's configuration, listeners, lifecycle and plugins over our own core.
+
+What is amqtt's (0.12.1): the configuration and its validation, `start` and `shutdown` with
+their state machine, the plugin manager, its events and `BrokerContext`. What is ours:
+everything between the socket and the plugin. The private seams that this rests on are
+named and held by tests/broker/contract.
+"""
+
+import asyncio
+import ssl
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import structlog
+from amqtt.broker import DEFAULT_PORTS, Broker
+from amqtt.contexts import BrokerConfig, ListenerConfig, ListenerType
+from amqtt.session import Session as AmqttSession
+
+from soul_broker import packets as mqtt
+from soul_broker.admission import ANYBODY
+from soul_broker.amqtt_gateway import AmqttGateway, ClientView, retained_view, sessions_view
+from soul_broker.certificates import Certificates, server_context
+from soul_broker.connection import Connection
+from soul_broker.endpoint import Gate
+from soul_broker.errors import SoulBrokerError
+from soul_broker.http_port import http_ports
+from soul_broker.hub import Hub
+from soul_broker.links import stream_links
+from soul_broker.listeners import BoundListener, ServerGroup, bind_listener, broker_config
+from soul_broker.packets import Publish
+from soul_broker.revocations import Revocations
+from soul_broker.session import Session, SessionKey
+from soul_broker.settings import BrokerSettings
+from soul_broker.statistics import Statistics, sys_topics
+from soul_broker.timers import RESOLUTION
+from soul_broker.tokens import TokenVerifier
+from soul_broker.topics import is_filter, within_bounds
+
+__all__ = ["BrokerSettings", "SoulBroker"]
+
+VERSION = "soul-connect"
+_CLOSING_STEPS = 40
+_CLOSING_STEP = 0.0125
+"""Half a second for clients to take their last bytes when the broker stops."""
+
+log = structlog.get_logger("soul_broker")
+
+
+class SoulBroker(Broker):  # type: ignore[misc] # amqtt has no types
+    """An MQTT 3.1.1 broker.
+
+    Args:
+        config: amqtt's configuration, a dictionary (see `listener_config`) or built.
+        settings: limits and lifetimes.
+        verifier: of tokens; without it, amqtt's auth plugins decide alone, and
+            without either nobody is admitted. With both, both have to admit.
+        http_factory: makes the protocol that serves what is no MQTT on the HTTP port.
+        clock: seconds since the Unix epoch.
+
+    Raises:
+        SoulBrokerError: the revocations on disk cannot be read.
+        amqtt.errors.PluginError: a plugin cannot be loaded.
+    """
+
+    def __init__(
+        self,
+        config: BrokerConfig | dict[str, Any] | None = None,
+        *,
+        settings: BrokerSettings | None = None,
+        verifier: TokenVerifier | None = None,
+        http_factory: Callable[[], asyncio.BaseProtocol] | None = None,
+        clock: Callable[[], float] = time.time,
+        loop: asyncio.AbstractEventLoop | None = None,
+        plugin_namespace: str | None = None,
+    ) -> None:
+        built = broker_config(config) if isinstance(config, dict) else config
+        self._settings = settings or BrokerSettings()
+        self._clock = clock
+        self._http_factory = http_factory
+        self._bound: dict[str, BoundListener] = {}
+        self._background: set[asyncio.Task[Any]] = set()
+        self._started_at = 0.0
+        super().__init__(built, loop, plugin_namespace)
+        if verifier is not None and self._settings.data_dir is not None:
+            verifier.revocations = Revocations(self._settings.data_dir / "revocations.json", clock)
+        self._hub = Hub(
+            self._settings,
+            verifier,
+            now=self._loop.time,
+            call_soon=self._loop.call_soon,
+            session_expiry=self.config.session_expiry_interval,
+        )
+        self._hub.run = self._run
+        self._hub.gateway = AmqttGateway.where_needed(self, self._run)
+        self._own_sys = self.plugins_manager.get_plugin("BrokerSysPlugin") is None
+
+    @property
+    def addresses(self) -> dict[str, tuple[str, int]]:
+        """The bound address, (host, port), of each listener by name; while started."""
+        return {name: bound.address for name, bound in self._bound.items()}
+
+    @property
+    def statistics(self) -> Statistics:
+        """What the broker counts; live."""
+        self._hub.measure()
+        return self._hub.statistics
+
+    # amqtt's lifecycle.
+
+    async def start(self) -> None:
+        """Listen, and serve.
+
+        Raises:
+            AddressInUseError: a listener's address is taken; nothing was started.
+            CertificateError: a listener's certificate cannot be used; likewise.
+            amqtt.errors.BrokerError: it runs already, or a plugin failed.
+        """
+        if self.transitions.state in ("new", "stopped"):
+            self._bind()
+        try:
+            await super().start()
+        except BaseException:
+            if self.transitions.state != "started":
+                self._unbind()
+            raise
+        self._started_at = self._loop.time()
+
+    def _bind(self) -> None:
+        try:
+            for name, listener in self.listeners_config.items():
+                if "bind" not in listener or listener.type == ListenerType.EXTERNAL:
+                    continue
+                if listener.ssl:
+                    self._create_ssl_context(listener)
+                host, port = self._split_bindaddr_port(listener["bind"], DEFAULT_PORTS[listener["type"]])
+                self._bound[name] = bind_listener(name, host, port)
+        except BaseException:
+            self._unbind()
+            raise
+
+    def _unbind(self) -> None:
+        for server in self._servers.values():
+            if server.instance is not None:
+                server.instance.close()
+        self._servers.clear()
+        for bound in self._bound.values():
+            bound.close()
+        self._bound.clear()
+
+    @staticmethod
+    def _create_ssl_context(listener: ListenerConfig) -> ssl.SSLContext:
+        if listener.certfile is None or listener.keyfile is None:
+            raise SoulBrokerError("a listener with ssl needs certfile and keyfile")
+        context = server_context(Certificates(listener.certfile, listener.keyfile))
+        if listener.cafile or listener.capath or listener.cadata:
+            context.load_verify_locations(listener.cafile, listener.capath, listener.cadata)
+            context.verify_mode = ssl.CERT_OPTIONAL
+        return context
+
+    async def _create_server_instance(
+        self,
+        listener_name: str,
+        listener_type: ListenerType,
+        address: str | None,  # noqa: ARG002 (amqtt's signature; it is bound already)
+        port: int,  # noqa: ARG002
+        ssl_context: ssl.SSLContext | None,
+    ) -> ServerGroup:
+        limit = self.listeners_config[listener_name].max_connections
+        gate = Gate(listener_name, max(0, limit))
+        if listener_type == ListenerType.WS:
+            factory = http_ports(self._hub, gate, self._http_factory, secure=ssl_context is not None)
+        else:
+            factory = stream_links(self._hub, gate)
+        return await ServerGroup.serve(
+            self._loop, factory, self._bound[listener_name], ssl_context, self._settings.connect_deadline
+        )
+
+    async def _session_monitor(self) -> None:
+        """The broker's one timer: deadlines, session expiry, `$SYS`."""
+        interval = self._settings.sys_interval
+        next_sys = self._loop.time()
+        while True:
+            try:
+                self._hub.tick()
+                if self._own_sys and interval and self._loop.time() >= next_sys:
+                    next_sys = self._loop.time() + interval
+                    self._publish_sys()
+            except Exception:
+                log.exception("internal error in the timer")
+            await asyncio.sleep(RESOLUTION)
+
+    async def _shutdown_broadcast_loop(self) -> None:
+        # After the state machine said "stopping" and before amqtt waits for its servers.
+        for server in self._servers.values():
+            if server.instance is not None:
+                server.instance.close()
+        self._hub.end_all("the broker stops")
+        for _ in range(_CLOSING_STEPS):
+            if not self._hub.registry.open:
+                break
+            await asyncio.sleep(_CLOSING_STEP)
+        self._hub.abort_all()
+        await super()._shutdown_broadcast_loop()
+
+    async def shutdown(self) -> None:
+        """Stop: no new connections, every connection closed, plugins told."""
+        await super().shutdown()
+        self._servers.clear()
+        self._bound.clear()
+        self._hub.clear()
+        for task in list(self._background):
+            task.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
+
+    # What amqtt's BrokerContext, and so its plugins, use.
+
+    async def internal_message_broadcast(self, topic: str, data: bytes, qos: int | None = None) -> None:
+        """Send a message to its subscribers."""
+        self._hub.distribute(Publish(topic, bytes(data), qos or 0))
+
+    async def retain_message(
+        self,
+        source_session: AmqttSession | None,  # noqa: ARG002 (amqtt's signature)
+        topic_name: str | None,
+        data: bytes | bytearray | None,
+        qos: int | None = None,
+    ) -> None:
+        """Retain a message, or with no data delete it, telling nobody."""
+        if topic_name is not None:
+            self._hub.keep(Publish(topic_name, bytes(data or b""), qos or 0, retain=True))
+
+    async def add_subscription(self, subscription: tuple[str, int], session: AmqttSession) -> int:
+        """Subscribe on behalf of a client.
+
+        Returns:
+            The QoS granted, or 0x80 where topic plugins or our bounds refuse it.
+        """
+        pattern, qos = subscription
+        held = session.session if isinstance(session, ClientView) else None
+        if held is None or not is_filter(pattern) or not within_bounds(pattern):
+            return mqtt.REFUSED
+        if not await self._topic_filtering(session, pattern, "subscribe"):
+            return mqtt.REFUSED
+        self._hub.registry.subscribe(held, pattern, qos)
+        return qos
+
+    def create_offline_session(self, client_id: str) -> tuple[Any, AmqttSession]:
+        """A session for a client that has not connected yet."""
+        key = SessionKey("", ANYBODY, client_id)
+        session = Session(key, self._settings.session, clean=False)
+        session.view = ClientView(key, session)
+        self._hub.registry.keep(session)
+        return None, session.view
+
+    @property
+    def sessions(self) -> dict[str, tuple[AmqttSession, Any]]:
+        """Sessions by client id, made for the asking; the handler that amqtt has is None."""
+        return {client_id: (view, None) for client_id, view in sessions_view(self._hub).items()}
+
+    @property
+    def retained_messages(self) -> dict[str, Any]:
+        """Retained messages by topic, made for the asking."""
+        return retained_view(self._hub)
+
+    @property
+    def subscriptions(self) -> dict[str, list[tuple[AmqttSession, int]]]:
+        """Subscribers and their QoS by filter, made for the asking."""
+        views = {id(view.session): view for view in sessions_view(self._hub).values()}
+        return {
+            pattern: [(views[id(session)], qos) for session, qos in subscribers.items()]
+            for pattern, subscribers in self._hub.router.filters()
+        }
+
+    # Our own.
+
+    def _publish_sys(self) -> None:
+        uptime = int(self._loop.time() - self._started_at)
+        for topic, value in sys_topics(self.statistics, version=VERSION, uptime=uptime).items():
+            self._hub.distribute(Publish(topic, value.encode(), retain=True))
+
+    def _run(self, work: Coroutine[Any, Any, Any]) -> None:
+        task = self._loop.create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[Any]) -> None:
+        self._background.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("internal error", error=repr(error))
+
+    def connection_of(self, client_id: str) -> Connection | None:
+        """The open connection with this client id, for diagnosis."""
+        for key, session in self._hub.registry.sessions.items():
+            if key.client_id == client_id and isinstance(session.connection, Connection):
+                return session.connection
+        return None

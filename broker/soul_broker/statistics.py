@@ -1,0 +1,128 @@
+"""What the broker counts, for `$SYS/broker/#` and for Prometheus."""
+
+from collections.abc import Iterator
+
+PREFIX = "soul_broker_"
+
+
+class Statistics:
+    """Counters since the start, and a few present numbers. Bytes are of MQTT packets."""
+
+    __slots__ = (
+        "bytes_received",
+        "bytes_sent",
+        "clients_connected",
+        "clients_maximum",
+        "clients_total",
+        "connections",
+        "connects_refused",
+        "flooders_closed",
+        "malformed_closed",
+        "messages_received",
+        "messages_sent",
+        "publish_bytes_received",
+        "publish_bytes_sent",
+        "publish_dropped",
+        "publish_received",
+        "publish_refused",
+        "publish_sent",
+        "retained_bytes",
+        "retained_count",
+        "sessions",
+        "slow_closed",
+        "subscribe_refused",
+        "subscriptions_count",
+        "wills_published",
+    )
+
+    def __init__(self) -> None:
+        for name in self.__slots__:
+            setattr(self, name, 0)
+
+    connections: int
+    """Open now, authenticated or not."""
+    clients_connected: int
+    """Authenticated now."""
+    clients_maximum: int
+    clients_total: int
+    """Authenticated since the start."""
+    sessions: int
+    """Kept now, connected or not."""
+    subscriptions_count: int
+    retained_count: int
+    retained_bytes: int
+    bytes_received: int
+    bytes_sent: int
+    messages_received: int
+    """Packets of every kind."""
+    messages_sent: int
+    publish_received: int
+    publish_sent: int
+    publish_bytes_received: int
+    publish_bytes_sent: int
+    publish_dropped: int
+    """For slow readers and full queues."""
+    publish_refused: int
+    """By the ACL or a bound."""
+    subscribe_refused: int
+    connects_refused: int
+    malformed_closed: int
+    slow_closed: int
+    flooders_closed: int
+    wills_published: int
+
+    def items(self) -> Iterator[tuple[str, int]]:
+        """Name and value of every number."""
+        for name in self.__slots__:
+            yield name, getattr(self, name)
+
+
+_PRESENT = frozenset(
+    {
+        "connections",
+        "clients_connected",
+        "clients_maximum",
+        "sessions",
+        "subscriptions_count",
+        "retained_count",
+        "retained_bytes",
+    }
+)
+
+
+def prometheus_text(statistics: Statistics) -> str:
+    """The numbers in the Prometheus text format, version 0.0.4."""
+    lines: list[str] = []
+    for name, value in statistics.items():
+        kind, suffix = ("gauge", "") if name in _PRESENT else ("counter", "_total")
+        metric = f"{PREFIX}{name.removesuffix('_total')}{suffix}"
+        lines += [f"# TYPE {metric} {kind}", f"{metric} {value}"]
+    return "\n".join(lines) + "\n"
+
+
+def sys_topics(statistics: Statistics, *, version: str, uptime: int) -> dict[str, str]:
+    """The `$SYS/broker/` topics under mosquitto's names. `uptime` is in seconds."""
+    values = {
+        "version": version,
+        "uptime": f"{uptime} seconds",
+        "clients/connected": statistics.clients_connected,
+        "clients/active": statistics.clients_connected,
+        "clients/disconnected": max(0, statistics.sessions - statistics.clients_connected),
+        "clients/inactive": max(0, statistics.sessions - statistics.clients_connected),
+        "clients/maximum": statistics.clients_maximum,
+        "clients/total": statistics.sessions,
+        "messages/received": statistics.messages_received,
+        "messages/sent": statistics.messages_sent,
+        "publish/messages/received": statistics.publish_received,
+        "publish/messages/sent": statistics.publish_sent,
+        "publish/messages/dropped": statistics.publish_dropped,
+        "publish/messages/refused": statistics.publish_refused,
+        "publish/bytes/received": statistics.publish_bytes_received,
+        "publish/bytes/sent": statistics.publish_bytes_sent,
+        "bytes/received": statistics.bytes_received,
+        "bytes/sent": statistics.bytes_sent,
+        "retained messages/count": statistics.retained_count,
+        "store/messages/bytes": statistics.retained_bytes,
+        "subscriptions/count": statistics.subscriptions_count,
+    }
+    return {f"$SYS/broker/{name}": str(value) for name, value in values.items()}

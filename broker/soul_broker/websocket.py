@@ -1,0 +1,188 @@
+"""A connection's bytes over WebSocket (RFC 6455; MQTT 3.1.1 section 6), by `websockets`' sans-I/O half.
+
+MQTT packets and frames need not coincide [MQTT-6.0.0-3]: a frame may hold a part of a packet
+or several. Only binary frames are MQTT's [MQTT-6.0.0-1]. No extension is offered:
+deflate costs more memory than a connection of ours.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Final, cast
+
+from websockets.frames import OP_BINARY, OP_CLOSE, OP_CONT, OP_TEXT, CloseCode, Frame
+from websockets.http11 import Request
+from websockets.protocol import OPEN
+from websockets.server import ServerProtocol
+from websockets.typing import Subprotocol
+
+from soul_broker.connection import Connection
+from soul_broker.endpoint import Gate
+from soul_broker.hub import Hub
+
+_FRAME_BYTES_BEFORE: Final = 64 * 1024
+"""The longest message before authentication: the packets in it have their own bound."""
+_FRAME_SLACK: Final = 64 * 1024
+
+_quiet = logging.getLogger("soul_broker.websocket")
+_quiet.addHandler(logging.NullHandler())
+_quiet.propagate = False
+
+
+def accept(
+    head: bytes, origin_allowed: Callable[[str | None, list[str]], bool], *, trusted: bool
+) -> tuple[ServerProtocol | None, bytes, str | None]:
+    """Answer the opening handshake.
+
+    Args:
+        head: the whole request, to its empty line.
+        origin_allowed: judges the Origin header against the hosts that the request was for.
+        trusted: whether X-Forwarded-Host and X-Forwarded-For are believed.
+
+    Returns:
+        The protocol, or None where it is refused; the answer's bytes; the client's address
+        where a trusted proxy told it.
+    """
+    protocol = ServerProtocol(
+        subprotocols=[Subprotocol("mqtt")], extensions=None, max_size=_FRAME_BYTES_BEFORE, logger=_quiet
+    )
+    protocol.receive_data(head)
+    requests = [event for event in protocol.events_received() if isinstance(event, Request)]
+    if not requests:
+        return None, b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", None
+    headers = requests[0].headers
+    hosts = headers.get_all("Host")
+    forwarded = None
+    if trusted:
+        hosts += [host.strip() for value in headers.get_all("X-Forwarded-Host") for host in value.split(",")]
+        chain = [each.strip() for value in headers.get_all("X-Forwarded-For") for each in value.split(",")]
+        # The last one is what the proxy itself saw.
+        forwarded = f"{chain[-1]}:0" if chain and chain[-1] else None
+    origins = headers.get_all("Origin")
+    if len(origins) > 1 or not origin_allowed(origins[0] if origins else None, hosts):
+        response = protocol.reject(403, "This page may not connect.\n")
+    else:
+        response = protocol.accept(requests[0])
+    protocol.send_response(response)
+    answer = b"".join(protocol.data_to_send())
+    return (protocol if protocol.state is OPEN else None), answer, forwarded
+
+
+class WebSocketLink(asyncio.Protocol):
+    """WebSocket, after its opening handshake."""
+
+    __slots__ = ("_connection", "_gate", "_hub", "_peer", "_protocol", "_transport")
+
+    def __init__(self, hub: Hub, gate: Gate, protocol: ServerProtocol, peer: str) -> None:
+        self._hub = hub
+        self._gate = gate
+        self._protocol = protocol
+        self._peer = peer
+        self._transport: asyncio.Transport | None = None
+        self._connection: Connection | None = None
+
+    # asyncio.Protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Admit the connection, or close it where there are too many."""
+        # uvloop's transports are none of asyncio's classes.
+        transport = self._transport = cast("asyncio.Transport", transport)
+        connection = Connection(self._hub, self, self._gate, self._peer)
+        if self._hub.opened(connection):
+            self._connection = connection
+        else:
+            transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        """Pass on what the frames in it carry."""
+        protocol, connection = self._protocol, self._connection
+        if connection is None:
+            return
+        protocol.receive_data(data)
+        carried: list[bytes] = []
+        closing = False
+        for event in protocol.events_received():
+            if not isinstance(event, Frame):
+                continue
+            if event.opcode is OP_BINARY or event.opcode is OP_CONT:
+                if event.data:
+                    carried.append(bytes(event.data))
+            elif event.opcode is OP_TEXT:
+                protocol.fail(CloseCode.UNSUPPORTED_DATA, "MQTT is binary")
+                closing = True
+                break
+            elif event.opcode is OP_CLOSE:
+                closing = True
+        if carried:
+            connection.receive(carried[0] if len(carried) == 1 else b"".join(carried))
+            if connection.session is not None:
+                protocol.max_size = self._hub.settings.packet_bytes + _FRAME_SLACK
+        ended = self._send_pending()
+        if closing or ended or protocol.parser_exc is not None:
+            self._finish()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The socket is closed, by whichever side."""
+        self._transport = None
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.lost("connection lost" if exc is None else f"connection lost: {exc}")
+
+    def pause_writing(self) -> None:
+        """The socket's buffer is full."""
+        if self._connection is not None:
+            self._connection.pause_writing()
+
+    def resume_writing(self) -> None:
+        """The socket's buffer has drained."""
+        if self._connection is not None:
+            self._connection.resume_writing()
+
+    # soul_broker.connection.Link
+
+    def write(self, packets: list[bytes]) -> None:
+        """Send packets, in one frame."""
+        if self._transport is not None and self._protocol.state is OPEN:
+            self._protocol.send_binary(packets[0] if len(packets) == 1 else b"".join(packets))
+            self._send_pending()
+
+    def gone(self) -> bool:
+        """Whether the socket is closed."""
+        return self._transport is None
+
+    def close(self) -> None:
+        """Say so in a close frame, and close after what was written has gone."""
+        if self._transport is not None:
+            if self._protocol.state is OPEN:
+                self._protocol.send_close(CloseCode.NORMAL_CLOSURE)
+                self._send_pending()
+            self._finish()
+
+    def abort(self) -> None:
+        """Close at once."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def pause_reading(self) -> None:
+        """Read nothing more for now."""
+        if self._transport is not None:
+            self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Read again."""
+        if self._transport is not None:
+            self._transport.resume_reading()
+
+    def _send_pending(self) -> bool:
+        """Write what the protocol has to say; True where it has nothing more to say ever."""
+        pieces = self._protocol.data_to_send()
+        if not pieces:
+            return False
+        ended = not pieces[-1]
+        if self._transport is not None:
+            self._transport.write(b"".join(pieces))
+        return ended
+
+    def _finish(self) -> None:
+        if self._transport is not None:
+            self._transport.close()
