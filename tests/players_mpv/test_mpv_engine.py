@@ -194,6 +194,8 @@ async def test_someone_else_at_mpv(album: dict[str, str], tmp_path: Path) -> Non
         await other.command("stop")
         assert await events.first(PlayingChanged) == PlayingChanged(is_playing=False)
         assert await engine.position_ms() == 0
+        await engine.play()
+        assert 3_000 <= await engine.position_ms() < 4_000
         assert events.all == []
 
 

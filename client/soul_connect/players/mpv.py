@@ -114,7 +114,10 @@ class MpvEngine(Engine):
     async def play(self) -> None:
         """Go on; see `Engine.play`."""
         async with self._ready() as mpv:
-            await self._set_paused(mpv, False)
+            if (stopped := self._playback.unloaded_by_others) is not None:
+                await self._load(mpv, *stopped, play=True)
+            else:
+                await self._set_paused(mpv, False)
 
     async def pause(self) -> None:
         """Hold; see `Engine.pause`."""

@@ -64,6 +64,9 @@ class Playback:
     _foreign_stop: bool = False
     _anchor: tuple[int, float] = field(default=(0, 0.0))
     _died_at_ms: int | None = None
+    _left: tuple[str, int] | None = None
+    unloaded_by_others: tuple[str, int] | None = None
+    """The track that someone else stopped, and where (ms): to be loaded again for `play`."""
 
     @property
     def track_id(self) -> str | None:
@@ -102,6 +105,7 @@ class Playback:
         """Nothing is loaded, and nothing follows."""
         self._current = self._next = self._coming = None
         self._foreign_seek = self._foreign_stop = False
+        self.unloaded_by_others = None
         self._anchor = (0, time.monotonic())
         if self._ready is not None and not self._ready.done():
             self._ready.cancel()
@@ -178,7 +182,9 @@ class Playback:
             case {"event": "end-file", "playlist_entry_id": int(entry_id), "reason": str(reason)}:
                 return self._file_ended(entry_id, reason, event)
             case {"event": "idle"} if self._foreign_stop:
+                left = self._left
                 self.forget()
+                self.unloaded_by_others = left
                 return [PlayingChanged(is_playing=False)]
         return []
 
@@ -252,12 +258,15 @@ class Playback:
                     return [TrackFailed(following.track_id, following.error.code, str(following.error))]
                 return []
             case "error":
+                # mpv goes on with the next track, if there is one; whoever hears of the
+                # failure decides that anew, so that this is no news.
                 error = _error(reason, event)
-                self._current = None
+                self.forget()
                 return [TrackFailed(current.track_id, error.code, str(error))]
             case _:
                 # Not by us: we forget a track before we stop it. `idle` tells a stop from a skip.
                 self._foreign_stop = True
+                self._left = (current.track_id, self.position_ms())
                 return []
 
 
