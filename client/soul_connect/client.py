@@ -1,6 +1,5 @@
 """`ConnectClient`: the way in for programs that use asyncio."""
 
-import random
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
@@ -26,6 +25,7 @@ from soul_connect.requests import (
 )
 from soul_connect.session import Offer, Session
 from soul_connect.transport import parse_url, trust
+from soul_connect.wiring import Wiring
 from soul_protocol.commands import Command
 from soul_protocol.down import CommandResult, DevicesUpdate, Notice, PlaybackStateMessage
 from soul_protocol.models import Capabilities, Device, DeviceType, PlaybackState, Refusal, ReportedState
@@ -58,6 +58,7 @@ class ConnectClient(Controls):
         ephemeral: bool = False,
         ca_file: Path | None = None,
         new_token: TokenSource | None = None,
+        wiring: Wiring | None = None,
     ) -> None:
         """Nothing is connected yet.
 
@@ -75,6 +76,7 @@ class ConnectClient(Controls):
             ca_file: trust this certificate authority (PEM) instead of the system's.
             new_token: asked for another token when the server refuses the one in use. None, or
                 the same again, ends the client.
+            wiring: for simulations: another transport, another clock.
 
         Raises:
             ValueError: the arguments do not fit together.
@@ -89,13 +91,15 @@ class ConnectClient(Controls):
             ephemeral=ephemeral,
         )
         address = parse_url(url)
-        self._session = Session(identity, rng=random.SystemRandom())
+        wiring = wiring or Wiring()
+        self._session = Session(identity, rng=wiring.rng)
         self._line = Lifeline(
             self._session,
             address=address,
             tls=trust(ca_file) if address.tls else None,
             token=token,
             new_token=new_token,
+            wiring=wiring,
         )
 
     async def __aenter__(self) -> Self:
@@ -160,14 +164,14 @@ class ConnectClient(Controls):
     @property
     def is_online(self) -> bool:
         """Registered with the coordinator at this moment (an observer: connected)."""
-        return self._line.online.value is True
+        return self._line.told.online.value is True
 
     # What is known without asking
 
     @property
     def device(self) -> Device | None:
         """This device as the coordinator lists it: its name may differ from the one asked for."""
-        return self._line.device
+        return self._line.told.device
 
     @property
     def devices(self) -> tuple[Device, ...]:
@@ -198,19 +202,19 @@ class ConnectClient(Controls):
 
     def subscribe_state(self) -> AsyncIterator[PlaybackState]:
         """The canonical state: the present one, then each new one; a slow reader gets the newest."""
-        return aiter(self._line.state)
+        return aiter(self._line.told.state)
 
     def subscribe_devices(self) -> AsyncIterator[tuple[Device, ...]]:
         """The devices: the present ones, then each change; a slow reader gets the newest."""
-        return aiter(self._line.devices)
+        return aiter(self._line.told.devices)
 
     def subscribe_notices(self) -> AsyncIterator[Notice]:
         """What people should see, from now on; the last 64 are kept for a slow reader."""
-        return aiter(self._line.notices)
+        return aiter(self._line.told.notices)
 
     def subscribe_online(self) -> AsyncIterator[bool]:
         """Whether this client is registered: now, and at each change."""
-        return aiter(self._line.online)
+        return aiter(self._line.told.online)
 
     # Requests
 
@@ -325,7 +329,7 @@ class ConnectClient(Controls):
         `offer` is asked, at each registration, what this device brings along.
         """
         self._session.offer = offer
-        self._line.listener = listener
+        self._line.told.listener = listener
 
     def now(self) -> float:
         """The local clock of `offer` and of the session, in ms."""

@@ -8,41 +8,28 @@ ever touched from the event loop, never across an await.
 import asyncio
 import contextlib
 import logging
-import random
 import secrets
 import ssl
-import time
 from collections.abc import Awaitable, Callable, Iterable
-from typing import assert_never
 
 from soul_connect.actions import (
-    Accepted,
     Action,
     Answer,
     Arrived,
-    Away,
-    DevicesChanged,
-    Ended,
-    Hindered,
-    Noticed,
-    Ordered,
     Probe,
     Publish,
-    Settled,
-    StateChanged,
 )
 from soul_connect.errors import (
     CertificateError,
     LinkError,
     NotConnectedError,
-    RequestError,
     TokenRefusedError,
     UnreachableError,
 )
-from soul_connect.latest import Latest, News
 from soul_connect.reconnect import AskToken, GiveUp, Reconnect, Wait
 from soul_connect.requests import Wish
 from soul_connect.session import Session
+from soul_connect.told import Told
 from soul_connect.transport import (
     GOODBYE_WITHIN,
     Address,
@@ -51,10 +38,8 @@ from soul_connect.transport import (
     LinkLost,
     LinkRefused,
     LinkUntrusted,
-    open_link,
 )
-from soul_protocol.down import Notice
-from soul_protocol.models import Device, PlaybackState
+from soul_connect.wiring import Wiring
 from soul_protocol.topics import UpChannel
 
 TokenSource = Callable[[], Awaitable[str | None]]
@@ -78,23 +63,18 @@ class Lifeline:
         tls: ssl.SSLContext | None,
         token: str,
         new_token: TokenSource | None,
+        wiring: Wiring,
     ) -> None:
-        self.state: Latest[PlaybackState] = Latest()
-        self.devices: Latest[tuple[Device, ...]] = Latest()
-        self.online: Latest[bool] = Latest()
-        self.notices: News[Notice] = News(keep=64)
-        self.device: Device | None = None
-        self.listener: Callable[[Action], None] | None = None
+        self.told = Told(session.identity.device_id)
         self._session = session
         self._address = address
         self._tls = tls
         self._token = token
         self._new_token = new_token
-        self._reconnect = Reconnect(rng=random.SystemRandom(), can_ask=new_token is not None)
-        self._answers: dict[str, tuple[asyncio.Future[Answer], bool]] = {}
+        self._wiring = wiring
+        self._reconnect = Reconnect(rng=wiring.rng, can_ask=new_token is not None)
         self._outbox: asyncio.Queue[Publish | Probe] | None = None
         self._main: asyncio.Task[None] | None = None
-        self._first: asyncio.Future[None] | None = None
         self._impatient = False
         self._leaving: str | None = None
         self._left = asyncio.Event()
@@ -102,30 +82,24 @@ class Lifeline:
         self._armed: float | None = None
         self._hurried = asyncio.Event()
         self._last_error: LinkError | None = None
-        self._fatal: LinkError | None = None
 
-    @staticmethod
-    def now() -> float:
+    def now(self) -> float:
         """The local clock, in ms."""
-        return time.monotonic() * 1_000
+        return self._wiring.clock() * 1_000
 
     # For the program
 
     async def start(self, patience: float | None) -> None:
         """Begin, and wait until registered, for `patience` seconds or for ever."""
         if self._main is None or self._main.done():
-            self._leaving = self._fatal = None
+            self._leaving = None
             self._left.clear()
-            for values in (self.state, self.devices, self.online, self.notices):
-                values.begin()
-            self._first = asyncio.get_running_loop().create_future()
+            self.told.begin()
             self._main = asyncio.create_task(self._run(), name="soul-connect")
-        if self._first is None or self.online.value is True:
-            return
         self._impatient = patience is not None
         try:
             async with asyncio.timeout(patience):
-                await asyncio.shield(self._first)
+                await self.told.first_arrival()
         except TimeoutError:
             raise UnreachableError(f"the server did not answer within {patience:g} s") from self._last_error
 
@@ -150,8 +124,8 @@ class Lifeline:
             await asyncio.wait({self._main})
             if not self._main.cancelled():
                 self._main.result()
-        if self._fatal is not None:
-            raise self._fatal
+        if self.told.fatal is not None:
+            raise self.told.fatal
 
     def hurry(self) -> None:
         """Connect now instead of later."""
@@ -160,18 +134,17 @@ class Lifeline:
     async def ask(self, id: str, wish: Wish, *, lifetime_ms: int, accepted_will_do: bool) -> Answer:  # noqa: A002
         """Make a request and wait for its end."""
         if self._main is None or self._main.done() or self._leaving is not None:
-            raise self._fatal or NotConnectedError("not connected")
-        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+            raise self.told.fatal or NotConnectedError("not connected")
         actions = self._session.request(id, wish, now=self.now(), lifetime_ms=lifetime_ms)
-        self._answers[id] = future, accepted_will_do
-        self.apply(actions)
+        future = self.told.expect(id, accepted_will_do=accepted_will_do)
         try:
+            self.apply(actions)
             return await future
         except asyncio.CancelledError:
             self.apply(self._session.cancel(id))
             raise
         finally:
-            self._answers.pop(id, None)
+            self.told.forget(id)
 
     def apply(self, actions: Iterable[Action]) -> None:
         """Do what the session wants done, and let the timers look at the clock again."""
@@ -181,64 +154,12 @@ class Lifeline:
         if due is not None and (self._armed is None or due < self._armed):
             self._stirred.set()
 
-    # What the session tells
-
     def _do(self, action: Action) -> None:
-        match action:
-            case Publish() | Probe():
-                if self._outbox is not None:
-                    self._outbox.put_nowait(action)
-            case Settled(id=name, outcome=outcome):
-                self._answer(name, outcome)
-            case Accepted(result=result):
-                future, accepted_will_do = self._answers.get(result.id, (None, False))
-                if future is not None and accepted_will_do and not future.done():
-                    future.set_result(result)
-            case Arrived(registered=registered):
-                self.device = registered.device
-                self._reconnect.online(self.now())
-                self._now_online()
-            case Away():
-                self.online.set(False)
-            case StateChanged(state=state):
-                self.state.set(state)
-            case DevicesChanged(devices=devices):
-                mine = [device for device in devices if device.id == self._session.identity.device_id]
-                self.device = mine[0] if mine else self.device
-                self.devices.set(devices)
-            case Noticed(notice=notice):
-                self.notices.add(notice)
-            case Ordered():
-                pass
-            case Hindered(error=error):
-                self._not_yet(error)
-            case Ended(error=error):
-                self._fatal = error
-            case _:
-                assert_never(action)
-        if self.listener is not None:
-            self.listener(action)
-
-    def _answer(self, name: str, outcome: Answer | RequestError) -> None:
-        future, _ = self._answers.get(name, (None, False))
-        if future is None or future.done():
-            return
-        if isinstance(outcome, RequestError):
-            future.set_exception(outcome)
-        else:
-            future.set_result(outcome)
-
-    def _now_online(self) -> None:
-        self.online.set(True)
-        if self._first is not None and not self._first.done():
-            self._first.set_result(None)
-
-    def _not_yet(self, error: LinkError) -> None:
-        """Tell the one who waits for the first registration that it will not come."""
-        if self._first is not None and not self._first.done():
-            self._first.set_exception(error)
-            self._first.exception()  # seen, even if nobody waits
-            self._first = asyncio.get_running_loop().create_future()
+        if isinstance(action, Publish | Probe) and self._outbox is not None:
+            self._outbox.put_nowait(action)
+        elif isinstance(action, Arrived):
+            self._reconnect.online(self.now())
+        self.told.hear(action)
 
     # The tasks
 
@@ -250,9 +171,8 @@ class Lifeline:
                 timers.cancel()
         finally:
             self.apply(self._session.end())
-            self._not_yet(self._fatal or NotConnectedError("the client ended"))
-            for values in (self.state, self.devices, self.online, self.notices):
-                values.end(self._fatal)
+            self.told.is_hindered(self.told.fatal or NotConnectedError("the client ended"))
+            self.told.end(self.told.fatal)
 
     async def _timers(self) -> None:
         while True:
@@ -265,7 +185,7 @@ class Lifeline:
                 self._do(action)
 
     async def _connections(self) -> None:
-        while self._leaving is None and self._fatal is None:
+        while self._leaving is None and self.told.fatal is None:
             step: Wait | AskToken | GiveUp
             try:
                 await self._connection()
@@ -276,7 +196,7 @@ class Lifeline:
             except LinkLost as lost:
                 self._note(lost)
                 step = self._reconnect.lost(self.now())
-            if self._fatal is None:
+            if self.told.fatal is None:
                 await self._follow(step)
 
     async def _connection(self) -> None:
@@ -298,7 +218,7 @@ class Lifeline:
         )
         connected, by_peer = False, False
         try:
-            async with open_link(dial) as link:
+            async with self._wiring.open_link(dial) as link:
                 connected = True
                 await self._serve(link, conn)
         except LinkLost as lost:
@@ -311,7 +231,7 @@ class Lifeline:
             else:
                 self.apply(self._session.disconnected(now=self.now(), by_peer=by_peer))
                 if who.watches_only:
-                    self.online.set(False)
+                    self.told.online.set(False)
 
     async def _serve(self, link: Link, conn: str) -> None:
         goodbye: Publish | None = None
@@ -319,10 +239,10 @@ class Lifeline:
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._send(link, self._outbox, tasks), name="soul-connect sender")
-                tasks.create_task(self._leave(), name="soul-connect leaving")
+                tasks.create_task(self._leave(self._outbox), name="soul-connect leaving")
                 self.apply(self._session.connected(conn, now=self.now()))
                 if self._session.identity.watches_only:
-                    self._now_online()
+                    self.told.is_online()
                 async for message in link.messages():
                     self.apply(
                         self._session.received(
@@ -350,9 +270,13 @@ class Lifeline:
                 tasks.create_task(
                     link.publish(action.topic, action.payload, action.qos), name="soul-connect publish"
                 )
+            outbox.task_done()
 
-    async def _leave(self) -> None:
+    async def _leave(self, outbox: "asyncio.Queue[Publish | Probe]") -> None:
         await self._left.wait()
+        # What was said before the goodbye is on its way before the goodbye.
+        await outbox.join()
+        await asyncio.sleep(0)
         raise _Leaving
 
     def _note(self, lost: LinkLost) -> None:
@@ -360,7 +284,7 @@ class Lifeline:
         if isinstance(lost, LinkUntrusted):
             self._last_error = CertificateError(str(lost))
             if self._impatient:
-                self._not_yet(self._last_error)
+                self.told.is_hindered(self._last_error)
         else:
             self._last_error = UnreachableError(str(lost))
 
@@ -368,7 +292,7 @@ class Lifeline:
         """Wait, or get another token, or end."""
         while True:
             if isinstance(step, GiveUp):
-                self._fatal = (
+                self.told.fatal = (
                     self._last_error
                     if isinstance(self._last_error, TokenRefusedError)
                     else TokenRefusedError("the server refused the token", reason=5)

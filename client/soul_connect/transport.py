@@ -9,10 +9,11 @@ import asyncio
 import contextlib
 import logging
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Protocol
 from urllib.parse import urlsplit
 
 import aiomqtt
@@ -141,26 +142,15 @@ class Dial:
     tls: ssl.SSLContext | None
 
 
-class Link:
+class Link(Protocol):
     """An open connection, subscribed."""
 
-    def __init__(self, client: aiomqtt.Client, filters: tuple[str, ...]) -> None:
-        self._client = client
-        self._filters = filters
-
-    async def messages(self) -> AsyncIterator[Inbox]:
+    def messages(self) -> AsyncIterator[Inbox]:
         """The messages, as they come.
 
         Raises:
             LinkLost: the connection is gone; no other end is possible.
         """
-        try:
-            async for message in self._client.messages:
-                payload = message.payload if isinstance(message.payload, bytes) else b""
-                yield Inbox(str(message.topic), payload, message.retain)
-        except aiomqtt.MqttError as error:
-            raise LinkLost(str(error.__cause__ or error), by_peer=_by_peer(error)) from None
-        raise LinkLost("the connection was closed")
 
     async def publish(self, topic: str, payload: bytes, qos: int, *, within: float = ACK_WITHIN) -> None:
         """Publish unretained; with QoS 1, return when it is acknowledged.
@@ -170,19 +160,47 @@ class Link:
         Raises:
             LinkLost: no PUBACK `within` so many seconds (or, with QoS 0, not even sent).
         """
+
+    async def probe(self, within: float) -> None:
+        """Return when the broker has answered something.
+
+        Raises:
+            LinkLost: it did not, `within` so many seconds.
+        """
+
+
+OpenLink = Callable[[Dial], AbstractAsyncContextManager[Link]]
+"""How connections are made; see `open_link`."""
+
+
+class MqttLink:
+    """A `Link` over aiomqtt."""
+
+    def __init__(self, client: aiomqtt.Client, filters: tuple[str, ...]) -> None:
+        self._client = client
+        self._filters = filters
+
+    async def messages(self) -> AsyncIterator[Inbox]:
+        """The messages, as they come; ends with `LinkLost` only."""
+        try:
+            async for message in self._client.messages:
+                payload = message.payload if isinstance(message.payload, bytes) else b""
+                yield Inbox(str(message.topic), payload, message.retain)
+        except aiomqtt.MqttError as error:
+            raise LinkLost(str(error.__cause__ or error), by_peer=_by_peer(error)) from None
+        raise LinkLost("the connection was closed")
+
+    async def publish(self, topic: str, payload: bytes, qos: int, *, within: float = ACK_WITHIN) -> None:
+        """Publish; paho takes the packet at once, so that the order is that of the calls."""
         try:
             await self._client.publish(topic, payload, qos=qos, timeout=within)
         except aiomqtt.MqttError as error:
             raise LinkLost(str(error), by_peer=False) from None
 
     async def probe(self, within: float) -> None:
-        """Return when the broker has answered something.
+        """Subscribe again, which changes nothing.
 
-        SUBSCRIBE is answered by the broker itself, whatever the rest of the world does
-        (MQTT 3.1.1, 3.8.4), and subscribing again changes nothing.
-
-        Raises:
-            LinkLost: no SUBACK `within` so many seconds.
+        The broker itself answers that, whatever the rest of the world does (MQTT 3.1.1, 3.8.4).
         """
         try:
             await self._client.subscribe(self._filters[-1], qos=1, timeout=within)
@@ -209,7 +227,7 @@ async def open_link(dial: Dial) -> AsyncIterator[Link]:
         codes = await _subscribe(client, dial.filters)
         if any(code >= 0x80 for code in codes):
             raise LinkLost("the server refused a subscription")
-        yield Link(client, dial.filters)
+        yield MqttLink(client, dial.filters)
         with contextlib.suppress(aiomqtt.MqttError, TimeoutError):
             await asyncio.wait_for(client.__aexit__(None, None, None), GOODBYE_WITHIN)
     finally:

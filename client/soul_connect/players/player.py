@@ -24,6 +24,7 @@ from soul_connect.players.engine import (
     VolumeChanged,
 )
 from soul_connect.players.renderer import Renderer
+from soul_connect.wiring import Wiring
 from soul_protocol.down import ResultStatus
 from soul_protocol.models import Capabilities, DeviceType, ReportedState
 
@@ -68,6 +69,7 @@ class Player:
         max_payload_bytes: int | None = None,
         ca_file: Path | None = None,
         new_token: TokenSource | None = None,
+        wiring: Wiring | None = None,
     ) -> None:
         """Nothing is connected, and the engine is not started yet.
 
@@ -83,6 +85,7 @@ class Player:
             max_payload_bytes: for a device with little memory: queues come in windows.
             ca_file: as `ConnectClient` takes it.
             new_token: as `ConnectClient` takes it.
+            wiring: as `ConnectClient` takes it.
 
         Raises:
             ValueError: the arguments do not fit together.
@@ -106,6 +109,7 @@ class Player:
             volume=volume,
             ca_file=ca_file,
             new_token=new_token,
+            wiring=wiring,
         )
         self._renderer = Renderer(
             self._client,

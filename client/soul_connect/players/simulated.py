@@ -43,12 +43,18 @@ class SimulatedEngine(Engine):
     max_sample_rate: ClassVar[int] = 192_000
 
     def __init__(
-        self, *, name: str = "simulated", duration_ms: int = DURATION_MS, log: TextIO | None = None
+        self,
+        *,
+        name: str = "simulated",
+        duration_ms: int = DURATION_MS,
+        log: TextIO | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`name` is the `player` in the log."""
+        """`name` is the `player` in the log; `clock` gives seconds and goes with the event loop's."""
         self._name = name
         self._default_ms = duration_ms
         self._log = log
+        self._clock = clock
         self._listener: Callable[[EngineEvent], None] | None = None
         self._track: str | None = None
         self._duration = duration_ms
@@ -89,7 +95,7 @@ class SimulatedEngine(Engine):
     async def play(self) -> None:
         """Go on; nothing happens where nothing is loaded."""
         if self._track is not None and self._since is None:
-            self._since = time.monotonic()
+            self._since = self._clock()
             self._arm()
             self._write("play")
 
@@ -164,7 +170,7 @@ class SimulatedEngine(Engine):
         self._position = min(float(position_ms), self._duration)
 
     def _now_at(self) -> float:
-        played = 0.0 if self._since is None else (time.monotonic() - self._since) * 1_000
+        played = 0.0 if self._since is None else (self._clock() - self._since) * 1_000
         return min(self._position + played, float(self._duration))
 
     def _hold(self) -> None:
@@ -175,7 +181,7 @@ class SimulatedEngine(Engine):
     def _jump(self, position_ms: float) -> None:
         self._position = min(float(position_ms), self._duration)
         if self._since is not None:
-            self._since = time.monotonic()
+            self._since = self._clock()
             self._arm()
 
     def _unload(self) -> None:
@@ -217,7 +223,7 @@ class SimulatedEngine(Engine):
             self._tell(TrackFailed(track_id=follows, code=facts["error"], message="cannot be played"))
             return
         self._put_on(follows, 0)
-        self._since = time.monotonic()
+        self._since = self._clock()
         self._arm()
         self._write("advanced")
         self._tell(Advanced(track_id=follows, duration_ms=self._duration))
@@ -230,7 +236,7 @@ class SimulatedEngine(Engine):
         if self._log is None:
             return
         line = {
-            "at": time.monotonic(),
+            "at": self._clock(),
             "player": self._name,
             "event": event,
             "track_id": track_id or self._track,

@@ -38,7 +38,7 @@ class Turntable:
         self.error: TrackError | None = None
         self._engine = engine
         self._now = now
-        self._spot = Spot(0, now())
+        self._spot = Spot(0, 0.0)
         self._wanted = False  # to play, once the track's part of the queue is in sight
 
     # Where it is

@@ -1,0 +1,17 @@
+"""What connects a client to the world; simulations bring their own."""
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from soul_connect.transport import OpenLink, open_link
+
+
+@dataclass(frozen=True, slots=True)
+class Wiring:
+    """How connections are made, what time it is (in seconds; never going back), and chance."""
+
+    open_link: OpenLink = open_link
+    clock: Callable[[], float] = time.monotonic
+    rng: random.Random = field(default_factory=random.SystemRandom)
