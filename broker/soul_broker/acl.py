@@ -85,6 +85,10 @@ class Permissions:
         """Whether `pattern`, a well formed filter, may be subscribed to."""
         return any(contains(granted, pattern) for granted in self.subscribe)
 
+    def may_receive(self, topic: str) -> bool:
+        """Whether `topic` may be delivered; SoulBroker need not ask, see the module."""
+        return any(matches(granted, topic) for granted in self.subscribe)
+
 
 def compile_grant(grant: Grant) -> Permissions:
     """The fast form of a grant. Malformed filters in it grant nothing."""

@@ -12,12 +12,13 @@ what was read already waits in the decoder, and goes on afterwards in order.
 
 import asyncio
 from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
 from soul_broker import packets as mqtt
 from soul_broker.backlog import Backlog, drop_oldest
+from soul_broker.conduct import floods
 from soul_broker.decoder import Decoder
 from soul_broker.errors import MalformedPacketError, UnacceptableProtocolError
 from soul_broker.packets import (
@@ -35,7 +36,7 @@ from soul_broker.packets import (
 if TYPE_CHECKING:
     from soul_broker.acl import Rules
     from soul_broker.admission import Admission
-    from soul_broker.endpoint import Gate
+    from soul_broker.endpoint import Gate, Link
     from soul_broker.hub import Hub
     from soul_broker.session import Session
     from soul_protocol.roles import Identity
@@ -50,28 +51,6 @@ _SUSPENDED_BYTES: Final = 64 * 1024
 then, and only what the transport had read already comes."""
 
 log = structlog.get_logger("soul_broker")
-
-
-class Link(Protocol):
-    """What carries a connection's bytes: TCP, TLS or WebSocket."""
-
-    def write(self, packets: list[bytes]) -> None:
-        """Send packets, in order. Nothing happens on a link that is gone."""
-
-    def gone(self) -> bool:
-        """Whether nothing is left of it."""
-
-    def close(self) -> None:
-        """Close after what was written has gone."""
-
-    def abort(self) -> None:
-        """Close at once."""
-
-    def pause_reading(self) -> None:
-        """Read nothing until `resume_reading`."""
-
-    def resume_reading(self) -> None:
-        """Read again."""
 
 
 class Connection:
@@ -112,7 +91,7 @@ class Connection:
         "will",
     )
 
-    def __init__(self, hub: "Hub", link: Link, gate: "Gate", peer: str) -> None:
+    def __init__(self, hub: "Hub", link: "Link", gate: "Gate", peer: str) -> None:
         now = hub.now()
         self.hub = hub
         self.link = link
@@ -246,6 +225,9 @@ class Connection:
         statistics.publish_sent += publishes
         statistics.publish_bytes_sent += size - self._control_bytes
         self.sent += publishes
+        if self.hub.tap is not None:
+            for packet in out:
+                self.hub.tap(self.session, packet, sent=True)
         self._controls = self._control_bytes = 0
         if self._backlog is not None:
             dropped = self._backlog.add(out)
@@ -329,10 +311,13 @@ class Connection:
 
     def _read(self) -> None:
         decoder = self.decoder
+        tap = self.hub.tap
         count = 0
         try:
             while (packet := decoder.next_packet()) is not None:
                 count += 1
+                if tap is not None:
+                    tap(self.session, decoder.last_packet(), sent=False)
                 if self.state == OPEN and type(packet) is Publish:
                     self.hub.publish(self, packet)
                 else:
@@ -369,15 +354,14 @@ class Connection:
                 self.send_control(mqtt.pubcomp(packet.packet_id))
             case Acknowledgement():
                 if not session.acknowledge(packet.kind, packet.packet_id):
-                    self.hub.count(self)
+                    floods(self)
+            case PingRequest() | Subscribe() | Unsubscribe() if floods(self):
+                pass
             case PingRequest():
-                self.hub.count(self)
                 self.send_control(mqtt.PINGRESP_BYTES)
             case Subscribe():
-                self.hub.count(self)
                 self.hub.subscribe(self, packet)
             case Unsubscribe():
-                self.hub.count(self)
                 self.hub.unsubscribe(self, packet)
             case Disconnect():
                 self.will = None

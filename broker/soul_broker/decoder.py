@@ -60,13 +60,14 @@ class TopicMemory:
 class Decoder:
     """The packets in one peer's stream. `limit`, in bytes, may be raised while it runs."""
 
-    __slots__ = ("_data", "_need", "_partial", "_position", "_topics", "limit")
+    __slots__ = ("_data", "_need", "_partial", "_position", "_start", "_topics", "limit")
 
     def __init__(self, limit: int, topics: TopicMemory) -> None:
         self.limit = limit
         self._topics = topics
         self._data = b""
         self._position = 0
+        self._start = 0
         self._partial: bytearray | None = None
         self._need = 0
 
@@ -93,6 +94,10 @@ class Decoder:
         if self._partial is not None:
             return len(self._partial)
         return len(self._data) - self._position
+
+    def last_packet(self) -> bytes:
+        """The bytes of what `next_packet` gave last."""
+        return self._data[self._start : self._position]
 
     def stop(self) -> None:
         """Forget everything held: nothing more will be read."""
@@ -139,6 +144,7 @@ class Decoder:
         if stop > end:
             self._keep(start, stop - start)
             return None
+        self._start = start
         self._position = stop
         kind = first >> 4
         if kind == mqtt.PUBLISH:

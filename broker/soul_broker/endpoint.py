@@ -36,3 +36,25 @@ class Endpoint(Protocol):
         """Let go of its socket at once."""
 
     def __hash__(self) -> int: ...
+
+
+class Link(Protocol):
+    """What carries a connection's bytes: TCP, TLS or WebSocket."""
+
+    def write(self, packets: list[bytes]) -> None:
+        """Send packets, in order. Nothing happens on a link that is gone."""
+
+    def gone(self) -> bool:
+        """Whether nothing is left of it."""
+
+    def close(self) -> None:
+        """Close after what was written has gone."""
+
+    def abort(self) -> None:
+        """Close at once."""
+
+    def pause_reading(self) -> None:
+        """Read nothing until `resume_reading`."""
+
+    def resume_reading(self) -> None:
+        """Read again."""

@@ -14,6 +14,13 @@ if TYPE_CHECKING:
 Action = Literal["publish", "subscribe", "receive"]
 
 
+class Tap(Protocol):
+    """Who is told of every packet, received and sent."""
+
+    def __call__(self, session: "Session | None", packet: bytes, *, sent: bool) -> None:
+        """One packet's bytes. `session` is None before the client is admitted."""
+
+
 class Gateway(Protocol):
     """Plugins, asked for one connection after the other's answer."""
 

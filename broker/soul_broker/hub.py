@@ -10,13 +10,15 @@ from typing import Any
 
 import structlog
 
+from soul_broker import filtered
 from soul_broker import packets as mqtt
 from soul_broker.admission import Admission, Refusal, admit, may_leave
 from soul_broker.closing import close_matching
-from soul_broker.connection import OPEN, Connection
+from soul_broker.conduct import floods, log_end, note_refusal
+from soul_broker.connection import Connection
 from soul_broker.decoder import TopicMemory
 from soul_broker.endpoint import Endpoint
-from soul_broker.gateway import Gateway
+from soul_broker.gateway import Gateway, Tap
 from soul_broker.packets import Connect, Publish, Subscribe, Unsubscribe
 from soul_broker.registry import Registry
 from soul_broker.retained import RetainedMessages
@@ -30,8 +32,6 @@ from soul_broker.topics import SHARE, within_bounds
 from soul_protocol.topics import BROKER_CLOSE
 
 log = structlog.get_logger("soul_broker")
-
-_LOG_REFUSALS_EVERY = 60.0
 
 
 class Hub:
@@ -59,6 +59,8 @@ class Hub:
         self.wheel: TimerWheel[Endpoint] = TimerWheel()
         self.registry = Registry(self)
         self.run: Callable[[Coroutine[Any, Any, None]], None] | None = None
+        self.tap: Tap | None = None
+        """Told of every packet, where somebody wants to know."""
         self._dirty: list[Connection] = []
 
     # Connections come and go.
@@ -86,41 +88,26 @@ class Hub:
         """Take the CONNECT of a connection; nothing is changed before it is admitted."""
         verdict = admit(connect, self.verifier)
         if isinstance(verdict, Refusal):
-            self._refuse(connection, verdict)
+            self.refuse(connection, verdict)
         elif self.gateway is not None:
-            connection.suspend(self._ask_plugins(self.gateway, connection, connect, verdict))
+            connection.suspend(filtered.admit(self, self.gateway, connection, connect, verdict))
         elif self.verifier is None:
-            self._refuse(connection, Refusal(mqtt.NOT_AUTHORIZED, "nothing authenticates"))
+            self.refuse(connection, Refusal(mqtt.NOT_AUTHORIZED, "nothing authenticates"))
         else:
-            self._accept(connection, connect, verdict, None)
+            self.accept(connection, connect, verdict, None)
 
-    async def _ask_plugins(
-        self, gateway: Gateway, connection: Connection, connect: Connect, admission: Admission
-    ) -> None:
-        view = gateway.view(connection, connect, admission.key)
-        allowed = self.verifier is not None
-        if gateway.authenticates or not allowed:
-            # With a verifier and plugins, both have to admit.
-            allowed = await gateway.authenticate(view, connection.gate.name)
-        if allowed and connect.will is not None and gateway.filters:
-            allowed = await gateway.permitted(view, connect.will.topic, "publish")
-        if connection.state == OPEN or not connection.waiting:
-            return
-        if allowed:
-            self._accept(connection, connect, admission, view)
-        else:
-            self._refuse(connection, Refusal(mqtt.NOT_AUTHORIZED, "a plugin refused"))
-
-    def _refuse(self, connection: Connection, refusal: Refusal) -> None:
+    def refuse(self, connection: Connection, refusal: Refusal) -> None:
+        """Answer a CONNECT that is not admitted, and close."""
         self.statistics.connects_refused += 1
         connection.send_control(mqtt.connack(refusal.code))
         connection.end(f"refused: {refusal.reason}")
 
-    def _accept(
+    def accept(
         self, connection: Connection, connect: Connect, admission: Admission, view: object | None
     ) -> None:
+        """Admit a client: from here on there is a session."""
         if not self.registry.has_room(admission):
-            self._refuse(connection, Refusal(mqtt.SERVER_UNAVAILABLE, "too many connections of this user"))
+            self.refuse(connection, Refusal(mqtt.SERVER_UNAVAILABLE, "too many connections of this user"))
             return
         session, present = self.registry.attach(connection, connect, admission)
         session.view = view
@@ -138,20 +125,7 @@ class Hub:
         else:
             self.wheel.schedule(connection, self.now() + self.settings.closing_deadline)
         session = connection.session
-        identity = connection.identity
-        log.info(
-            "connection ended",
-            reason=reason,
-            user=session.key.user if session else None,
-            role=str(identity.role) if identity else None,
-            client_id=session.key.client_id if session else None,
-            peer=connection.peer,
-            listener=connection.gate.name,
-            seconds=round(self.now() - connection.since, 3),
-            received=connection.received,
-            sent=connection.sent,
-            refused=connection.refusals,
-        )
+        log_end(connection, reason)
         if not authenticated or session is None:
             return
         self.registry.detach(connection, session)
@@ -170,7 +144,7 @@ class Hub:
         statistics = self.statistics
         statistics.publish_received += 1
         statistics.publish_bytes_received += len(message.payload)
-        if self._floods(connection):
+        if floods(connection):
             return
         session = connection.session
         if session is None:
@@ -192,46 +166,32 @@ class Hub:
         if topic is not connection.permitted_topic or message.retain:
             if not self._may_publish(connection, message):
                 statistics.publish_refused += 1
-                self._refused(connection, "publish", topic)
-                self._acknowledge(connection, message)
+                note_refusal(connection, "publish", topic)
+                self.acknowledge(connection, message)
                 return
             connection.permitted_topic = topic
         if gateway is not None and gateway.filters:
-            connection.suspend(self._publish_filtered(gateway, connection, session, message))
+            connection.suspend(filtered.publish(self, gateway, connection, session, message))
             return
         if gateway is not None:
             gateway.broadcast(session, message)
-        if connection.service and topic == BROKER_CLOSE:
-            close_matching(self, message.payload)
+        self.obey(connection, message)
         self.distribute(message)
         if qos:
-            self._acknowledge(connection, message)
+            self.acknowledge(connection, message)
 
-    async def _publish_filtered(
-        self, gateway: Gateway, connection: Connection, session: Session, message: Publish
-    ) -> None:
-        if await gateway.permitted(session.view, message.topic, "publish"):
-            gateway.broadcast(session, message)
-            if message.retain:
-                message = self._retain(message)
-            await self._route_filtered(gateway, message)
-        else:
-            self.statistics.publish_refused += 1
-            self._refused(connection, "publish", message.topic)
-        self._acknowledge(connection, message)
-
-    async def _route_filtered(self, gateway: Gateway, message: Publish) -> None:
-        for session, granted in self.router.receivers(message.topic).items():
-            if await gateway.permitted(session.view, message.topic, "receive"):
-                self._deliver(session, message, min(granted, message.qos))
+    def obey(self, connection: Connection, message: Publish) -> None:
+        """Do what a service's message tells the broker itself."""
+        if connection.service and message.topic == BROKER_CLOSE:
+            close_matching(self, message.payload)
 
     def distribute(self, message: Publish) -> None:
         """Retain a message that asks for it, and send it to its subscribers."""
         if message.retain:
-            message = self._retain(message)
+            message = self.retain(message)
         gateway = self.gateway
         if gateway is not None and gateway.filters and self.run is not None:
-            self.run(self._route_filtered(gateway, message))
+            self.run(filtered.route(self, gateway, message))
         else:
             self.route(message)
 
@@ -249,15 +209,17 @@ class Hub:
                     outlet.send(wire)
         else:
             for session, granted in receivers.items():
-                self._deliver(session, message, min(message.qos, granted))
+                self.deliver(session, message, min(message.qos, granted))
 
-    def _deliver(self, session: Session, message: Publish, qos: int) -> None:
+    def deliver(self, session: Session, message: Publish, qos: int) -> None:
+        """Send one message to one subscriber."""
         if qos:
             self.statistics.publish_dropped += session.deliver(message, qos)
         elif session.connection is not None:
             session.connection.send(message.encode(0, 0, retain=message.retain))
 
-    def _retain(self, message: Publish) -> Publish:
+    def retain(self, message: Publish) -> Publish:
+        """Retain a message; the same one as those get it who are subscribed already."""
         self.keep(message)
         # To those already subscribed it is an ordinary message [MQTT-3.3.1-9].
         return Publish(message.topic, message.payload, message.qos, packet_id=message.packet_id)
@@ -279,7 +241,8 @@ class Hub:
             and within_bounds(message.topic)
         )
 
-    def _acknowledge(self, connection: Connection, message: Publish) -> None:
+    def acknowledge(self, connection: Connection, message: Publish) -> None:
+        """PUBACK or PUBREC, as its QoS wants."""
         if message.qos == 1:
             connection.send_control(mqtt.puback(message.packet_id))
         elif message.qos == 2:
@@ -297,30 +260,11 @@ class Hub:
             for pattern, qos in packet.filters
         ]
         if self.gateway is not None and self.gateway.filters:
-            connection.suspend(self._subscribe_filtered(self.gateway, connection, session, packet, codes))
+            connection.suspend(filtered.subscribe(self, self.gateway, connection, session, packet, codes))
         else:
-            self._subscribe(connection, session, packet, codes)
+            self.complete_subscribe(connection, session, packet, codes)
 
-    async def _subscribe_filtered(
-        self,
-        gateway: Gateway,
-        connection: Connection,
-        session: Session,
-        packet: Subscribe,
-        codes: list[int],
-    ) -> None:
-        for place, (pattern, _) in enumerate(packet.filters):
-            allowed = await gateway.permitted(session.view, pattern, "subscribe")
-            if not allowed:
-                codes[place] = mqtt.REFUSED
-        if connection.state != OPEN:
-            return
-        messages = self._subscribe(connection, session, packet, codes, deliver=False)
-        for message, qos in messages:
-            if await gateway.permitted(session.view, message.topic, "receive"):
-                self._deliver(session, message, qos)
-
-    def _subscribe(
+    def complete_subscribe(
         self,
         connection: Connection,
         session: Session,
@@ -329,6 +273,11 @@ class Hub:
         *,
         deliver: bool = True,
     ) -> list[tuple[Publish, int]]:
+        """Subscribe what `codes` allows, acknowledge it, and send what is retained.
+
+        Returns:
+            The retained messages with their QoS; sent already unless `deliver` is False.
+        """
         if session.subscriptions is None:
             session.subscriptions = {}
         bound = self.settings.subscriptions
@@ -338,7 +287,7 @@ class Hub:
                 codes[place] = mqtt.REFUSED
             if codes[place] == mqtt.REFUSED:
                 self.statistics.subscribe_refused += 1
-                self._refused(connection, "subscribe", pattern)
+                note_refusal(connection, "subscribe", pattern)
                 continue
             session.subscriptions[pattern] = qos
             self.router.subscribe(session, pattern, qos)
@@ -353,7 +302,7 @@ class Hub:
         ]
         if deliver:
             for message, qos in messages:
-                self._deliver(session, message, qos)
+                self.deliver(session, message, qos)
         return messages
 
     def _may_subscribe(self, connection: Connection, pattern: str) -> bool:
@@ -375,38 +324,6 @@ class Hub:
         connection.send_control(mqtt.unsuback(packet.packet_id))
 
     # Limits and the loop's turns.
-
-    def count(self, connection: Connection) -> None:
-        """Count a packet that costs us work and is no PUBLISH towards the flood limit."""
-        self._floods(connection)
-
-    def _floods(self, connection: Connection) -> bool:
-        connection.flood_count += 1
-        if connection.flood_count <= self.settings.flood_messages:
-            return False
-        now = self.now()
-        if connection.service or now - connection.flood_since >= self.settings.flood_seconds:
-            connection.flood_since = now
-            connection.flood_count = 1
-            return False
-        self.statistics.flooders_closed += 1
-        connection.end("flood", abort=True)
-        return True
-
-    def _refused(self, connection: Connection, action: str, topic: str) -> None:
-        connection.refusals += 1
-        now = self.now()
-        logged = connection.refusals_logged
-        if logged is None or now - logged >= _LOG_REFUSALS_EVERY:
-            connection.refusals_logged = now
-            log.warning(
-                "refused",
-                action=action,
-                topic=topic,
-                user=connection.session.key.user if connection.session else None,
-                client_id=connection.session.key.client_id if connection.session else None,
-                refusals=connection.refusals,
-            )
 
     def mark(self, connection: Connection) -> None:
         """A connection has something to write in this turn of the loop."""

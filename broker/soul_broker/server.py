@@ -92,7 +92,9 @@ class SoulBroker(Broker):  # type: ignore[misc] # amqtt has no types
             session_expiry=self.config.session_expiry_interval,
         )
         self._hub.run = self._run
-        self._hub.gateway = AmqttGateway.where_needed(self, self._run)
+        gateway = AmqttGateway.where_needed(self, self._run)
+        self._hub.gateway = gateway
+        self._hub.tap = gateway.packet if gateway is not None and gateway.packets else None
         self._own_sys = self.plugins_manager.get_plugin("BrokerSysPlugin") is None
 
     @property
