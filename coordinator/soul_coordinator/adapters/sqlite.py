@@ -17,6 +17,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Final
 
 from soul_coordinator.adapters import sqlite_upkeep as upkeep
 from soul_coordinator.adapters.sqlite_changes import AccountChange, UserGone, changes_after, last_change
@@ -28,6 +29,9 @@ from soul_coordinator.adapters.sqlite_save import apply_save, user_hash, user_of
 from soul_coordinator.core.effects import ForgetDevice, Save
 from soul_coordinator.core.records import UserRecord
 from soul_coordinator.core.values import Instant
+
+_SCRUB_SHARE: Final = 0.1
+"""The most of the writer's time that rewriting the file after deletions may take."""
 
 
 def wall_clock() -> Instant:
@@ -64,6 +68,7 @@ class SqliteStore:
         self._confirmed: set[str] = set()
         self._confirmed_at: int | None = None
         self._scrub_due = True
+        self._scrub_not_before = 0.0
 
     def load(self) -> tuple[UserRecord, ...]:
         """All that is saved of every user, by name."""
@@ -121,12 +126,24 @@ class SqliteStore:
         self._scrub_if_due()
         return newest, changes
 
+    def revoked_tokens(self) -> tuple[tuple[str, int], ...]:
+        """`jti` and `exp` (s) of every token taken back before its end: what the broker must know."""
+        with reading(self._connection) as connection:
+            rows = connection.execute(
+                "SELECT jti, expires_at / 1000 FROM revoked_tokens WHERE expires_at > ?", (self._clock(),)
+            ).fetchall()
+        return tuple((jti, exp) for jti, exp in rows)
+
+    def probe(self) -> None:
+        """Write and take back a row: raises `StoreError` while nothing can be saved."""
+        with transaction(self._connection) as connection:
+            connection.execute("INSERT INTO account_events (at, kind) VALUES (?, 'probe')", (self._clock(),))
+            connection.execute("DELETE FROM account_events WHERE kind = 'probe'")
+
     def purge(self, now: Instant) -> None:
         """Remove what is kept for a time only (`sqlite_upkeep.purge`)."""
         with transaction(self._connection) as connection:
             upkeep.purge(connection, now)
-        self._scrub_due = True
-        self._scrub_if_due()
 
     def backup(self, file: Path) -> None:
         """A consistent copy into `file`, while others read and write (`sqlite_upkeep.backup`)."""
@@ -179,7 +196,11 @@ class SqliteStore:
             raise store_error(error, str(self.path)) from error
 
     def _scrub_if_due(self) -> None:
-        # What was saved is saved, whatever becomes of this: the next call tries again.
+        # What was saved is saved, whatever becomes of this: a later call tries again.
+        begun = time.monotonic()
+        if not self._scrub_due or begun < self._scrub_not_before:
+            return
         with contextlib.suppress(StoreError):
-            if self._scrub_due and scrub(self._connection):
-                self._scrub_due = False
+            self._scrub_due = not scrub(self._connection)
+        ended = time.monotonic()
+        self._scrub_not_before = ended + (ended - begun) / _SCRUB_SHARE

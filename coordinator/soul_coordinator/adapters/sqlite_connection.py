@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, Literal
 
-from soul_coordinator.adapters.sqlite_errors import StoreUnreachable, store_error
+from soul_coordinator.adapters.sqlite_errors import StoreLocked, StoreUnreachable, store_error
 
 Durability = Literal["normal", "full"]
 """`normal` survives the program's death, `full` a power cut too, at one fsync a commit."""
@@ -92,29 +92,49 @@ def reading(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
         raise store_error(error) from error
 
 
+def mark_for_scrub(connection: sqlite3.Connection) -> None:
+    """Note, in the transaction that deletes, that `scrub` is due; the note survives a crash."""
+    connection.execute(f"PRAGMA user_version = {_marks(connection) + 1}")
+
+
 def scrub(connection: sqlite3.Connection) -> bool:
-    """Empty the write-ahead log, where pages from before a deletion linger.
+    """Write the file anew, if something was deleted that must leave no byte.
+
+    SQLite zeroes what it deletes, but not the copies that its trees leave in the gaps of
+    pages when they are balanced, nor the pages as they were before in the write-ahead log.
 
     Returns:
         False where a reader still needs the log: try again later.
 
     Raises:
-        StoreError: the log could not be written back.
+        StoreError: it could not be written.
     """
     try:
+        marks = _marks(connection)
+        if not marks:
+            return True
         # A reader, such as a running backup, may hold on for long: do not wait for it.
         connection.execute("PRAGMA busy_timeout = 0")
         try:
-            busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            if not _empty_log(connection):
+                return False
+            connection.execute("VACUUM")
+            if not _empty_log(connection):
+                return False
+            connection.execute("BEGIN IMMEDIATE")
+            if _marks(connection) == marks:
+                connection.execute("PRAGMA user_version = 0")
+            connection.execute("COMMIT")
         finally:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
             connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
-    except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode & 0xFF in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
-            return False
-        raise store_error(error) from error
     except sqlite3.Error as error:
-        raise store_error(error) from error
-    return not busy
+        failure = store_error(error)
+        if isinstance(failure, StoreLocked):
+            return False
+        raise failure from error
+    return True
 
 
 def own_like(directory: Path, descriptor: int) -> None:
@@ -122,6 +142,15 @@ def own_like(directory: Path, descriptor: int) -> None:
     if os.geteuid() == 0:
         owner = directory.stat()
         os.fchown(descriptor, owner.st_uid, owner.st_gid)
+
+
+def _marks(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _empty_log(connection: sqlite3.Connection) -> bool:
+    busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    return not busy
 
 
 def _create(path: Path) -> None:

@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Final, assert_never
 
+from soul_coordinator.adapters.sqlite_connection import mark_for_scrub
 from soul_coordinator.core.effects import (
     DropPending,
     DropReceipts,
@@ -167,9 +168,15 @@ def device_hash(user: str, device: str) -> bytes:
 
 
 def _forget(connection: sqlite3.Connection, user: str, device: str, now: Instant) -> None:
-    deleted = _was_deleted(connection, user, device, now)
+    row = connection.execute(
+        "SELECT node, last_seen FROM user_devices WHERE user_id = ? AND device_id = ?", (user, device)
+    ).fetchone()
+    deleted = row is not None and _was_deleted(connection, user, device, row, now)
     for statement in _FORGET:
         connection.execute(statement, {"user": user, "device": device})
+    if row is None:
+        return  # an ephemeral one: it was nowhere listed, and may come again
+    mark_for_scrub(connection)
     if not deleted:
         # A month unseen, or a guest whose time is over: the token lives or ends by itself, nameless.
         connection.execute(
@@ -187,13 +194,10 @@ def _forget(connection: sqlite3.Connection, user: str, device: str, now: Instant
     connection.execute("DELETE FROM tokens WHERE user_id = ? AND device_id = ?", (user, device))
 
 
-def _was_deleted(connection: sqlite3.Connection, user: str, device: str, now: Instant) -> bool:
+def _was_deleted(
+    connection: sqlite3.Connection, user: str, device: str, row: tuple[str, Instant], now: Instant
+) -> bool:
     """Whether someone deleted it, so that its older tokens are refused from now on."""
-    row = connection.execute(
-        "SELECT node, last_seen FROM user_devices WHERE user_id = ? AND device_id = ?", (user, device)
-    ).fetchone()
-    if row is None:
-        return False  # an ephemeral one: it was nowhere listed, and may come again
     node, last_seen = row
     if node == "device":
         return bool(now - last_seen < limits.DEVICE_KEPT)

@@ -1,0 +1,258 @@
+"""Tokens as rows: issuing, refreshing and taking back, invitations for guests.
+
+Every function runs inside its caller's write transaction. Rows hold a token's `jti`, never
+the token; an invitation's code is kept as its SHA-256.
+"""
+
+import hashlib
+import secrets
+import sqlite3
+from dataclasses import dataclass, field
+
+from soul_coordinator.accounts_errors import BadRequest, NoSuchToken, NoSuchUser, Refused
+from soul_coordinator.adapters.sqlite_changes import GuestInvited, TokenRevoked, record_change
+from soul_coordinator.adapters.sqlite_save import device_hash, user_hash
+from soul_coordinator.adapters.sqlite_upkeep import REFRESH_WITHIN
+from soul_coordinator.core.records import GuestPass
+from soul_coordinator.core.values import Instant
+from soul_coordinator.tokens import BadToken, IssuedToken, TokenSigner, new_claims
+from soul_protocol.roles import Role, Scope
+from soul_protocol.tokens import SERVICE_USER, TokenClaims
+from soul_protocol.topics import is_device
+
+_REFRESHED_TTL = 3600
+"""The shortest life of a refreshed token, in seconds: a refresh that ends at once helps nobody."""
+
+_TOKENS_PER_USER = 10_000
+"""How many token rows one user's clients may make through login and refresh."""
+
+
+@dataclass(frozen=True, slots=True)
+class Invitation:
+    """A guest's one-time code, and when it and the token made from it end (ms)."""
+
+    user: str
+    code: str = field(repr=False)
+    scope: frozenset[Scope]
+    expires_at: Instant
+
+
+def issue(
+    connection: sqlite3.Connection,
+    signer: TokenSigner,
+    user: str,
+    role: Role,
+    *,
+    now: Instant,
+    exp: int,
+    device: str | None = None,
+    scope: frozenset[Scope] = frozenset(),
+    until: Instant | None = None,
+) -> IssuedToken:
+    """Make and record a token that ends at `exp` (s), of an invitation that ends at `until` (ms).
+
+    Raises:
+        NoSuchUser: there is no such account.
+        BadRequest: these claims do not go together.
+    """
+    if device is not None and not is_device(device):
+        raise BadRequest("A device is a UUID in lower case.")
+    if scope and role is not Role.GUEST:
+        raise BadRequest("Only guests have a scope.")
+    if (role is Role.SERVICE) != (user == SERVICE_USER):
+        raise BadRequest(f"The role service is {SERVICE_USER}'s, and {SERVICE_USER} has no other.")
+    if role is not Role.SERVICE:
+        _require_user(connection, user)
+    if role is Role.GUEST:
+        if device is None:
+            raise BadRequest("A guest's token names its device.")
+        _require_free(connection, user, device)
+    issued = signer.sign(new_claims(user, role, now=now // 1000, exp=exp, device=device, scope=scope))
+    _insert(connection, issued.claims, until)
+    if role is Role.GUEST and device is not None:
+        guest = GuestPass(device, frozenset(scope), exp * 1000)
+        record_change(connection, GuestInvited(user, guest), now)
+    return issued
+
+
+def refresh(connection: sqlite3.Connection, signer: TokenSigner, token: str, *, now: Instant) -> IssuedToken:
+    """A new token in place of one that is unrevoked and expired less than 30 days ago.
+
+    It lives as long as the old one did, but an hour at least, and never past the end of the
+    invitation that the old one came from. The old one stays good: its answer may get lost.
+
+    Raises:
+        Refused: the token does not count, or its device was deleted.
+    """
+    try:
+        old = signer.read(token)
+    except BadToken as error:
+        raise Refused(f"No: {error}.") from None
+    row = connection.execute(
+        "SELECT revoked_at, until FROM tokens WHERE jti = ? AND user_id = ?", (old.jti, old.sub)
+    ).fetchone()
+    if row is None or row[0] is not None:
+        raise Refused("This token was taken back.")
+    until: Instant | None = row[1]
+    if now >= old.exp * 1000 + REFRESH_WITHIN:
+        raise Refused("This token expired too long ago.")
+    if until is not None and now >= until:
+        raise Refused("The invitation has ended.")
+    if old.device is not None and _deleted_since(connection, old.sub, old.device, old.iat):
+        raise Refused("This device was deleted.")
+    require_room(connection, old.sub, now)
+    exp = now // 1000 + max(old.exp - old.iat, _REFRESHED_TTL)
+    if until is not None:
+        exp = min(exp, until // 1000)
+    return issue(
+        connection,
+        signer,
+        old.sub,
+        old.role,
+        now=now,
+        exp=exp,
+        device=old.device,
+        scope=old.scope,
+        until=until,
+    )
+
+
+def revoke(connection: sqlite3.Connection, signer: TokenSigner, given: str, *, now: Instant) -> TokenRevoked:
+    """Take back a token, named by its `jti` or given itself; doing it twice does no harm.
+
+    Raises:
+        NoSuchToken: it is neither.
+    """
+    row = connection.execute(
+        "SELECT user_id, role, device_id, jti, expires_at / 1000 FROM tokens WHERE jti = ?", (given,)
+    ).fetchone()
+    if row is None:
+        try:
+            claims = signer.read(given)
+        except BadToken:
+            raise NoSuchToken("No token with this id was issued here.") from None
+        row = (claims.sub, claims.role.value, claims.device, claims.jti, claims.exp)
+    user, role, device, jti, exp = row
+    change = TokenRevoked(user or SERVICE_USER, role, device, jti, exp)
+    connection.execute("UPDATE tokens SET revoked_at = ? WHERE jti = ? AND revoked_at IS NULL", (now, jti))
+    _tombstone(connection, change)
+    record_change(connection, change, now)
+    return change
+
+
+def invite(
+    connection: sqlite3.Connection, user: str, scope: frozenset[Scope], *, now: Instant, ttl: int
+) -> Invitation:
+    """A one-time code for a guest; it, and the guest's token, end after `ttl` seconds.
+
+    Raises:
+        NoSuchUser: there is no such account.
+    """
+    _require_user(connection, user)
+    invitation = Invitation(user, secrets.token_urlsafe(16), scope, now + ttl * 1000)
+    connection.execute(
+        "INSERT INTO invitations (code_hash, user_id, scope, created_at, expires_at) VALUES (?, ?, ?, ?, ?)",
+        (_code_hash(invitation.code), user, _words(scope), now, invitation.expires_at),
+    )
+    return invitation
+
+
+def redeem(
+    connection: sqlite3.Connection, signer: TokenSigner, code: str, device: str, *, now: Instant
+) -> IssuedToken:
+    """A guest's token for a code that nobody used before.
+
+    Raises:
+        Refused: the code is unknown, used or over.
+        BadRequest: the device id cannot be this guest's.
+    """
+    row = connection.execute(
+        "UPDATE invitations SET used_at = ? WHERE code_hash = ? AND used_at IS NULL AND expires_at > ?"
+        " RETURNING user_id, scope, expires_at",
+        (now, _code_hash(code), now),
+    ).fetchone()
+    if row is None:
+        raise Refused("This invitation was used already, or has ended.")
+    user, scope, until = row
+    return issue(
+        connection,
+        signer,
+        user,
+        Role.GUEST,
+        now=now,
+        exp=until // 1000,
+        device=device,
+        scope=frozenset(Scope(word) for word in scope.split()),
+        until=until,
+    )
+
+
+def revoke_all(connection: sqlite3.Connection, user: str, *, now: Instant) -> None:
+    """Refuse every token of a user who is being removed, for as long as each would have lived."""
+    connection.execute(
+        "INSERT OR IGNORE INTO revoked_tokens (jti, user_hash, expires_at)"
+        " SELECT jti, ?, expires_at FROM tokens WHERE user_id = ? AND expires_at > ?",
+        (user_hash(user), user, now),
+    )
+
+
+def require_room(connection: sqlite3.Connection, user: str, now: Instant) -> None:
+    """Whether one more token may be recorded for what a client asks; old ones make room.
+
+    Raises:
+        Refused: too many that have not expired.
+    """
+    count = "SELECT count(*) FROM tokens WHERE user_id = ?"
+    if connection.execute(count, (user,)).fetchone()[0] < _TOKENS_PER_USER:
+        return
+    connection.execute("DELETE FROM tokens WHERE user_id = ? AND expires_at <= ?", (user, now))
+    if connection.execute(count, (user,)).fetchone()[0] >= _TOKENS_PER_USER:
+        raise Refused("Too many tokens were made for this user.")
+
+
+def _insert(connection: sqlite3.Connection, claims: TokenClaims, until: Instant | None) -> None:
+    connection.execute(
+        "INSERT INTO tokens (jti, user_id, role, device_id, scope, issued_at, expires_at, until)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            *(claims.jti, None if claims.role is Role.SERVICE else claims.sub, claims.role.value),
+            *(claims.device, _words(claims.scope), claims.iat * 1000, claims.exp * 1000, until),
+        ),
+    )
+
+
+def _tombstone(connection: sqlite3.Connection, change: TokenRevoked) -> None:
+    connection.execute(
+        "INSERT OR IGNORE INTO revoked_tokens (jti, user_hash, expires_at) VALUES (?, ?, ?)",
+        (change.jti, user_hash(change.user), change.exp * 1000),
+    )
+
+
+def _require_user(connection: sqlite3.Connection, user: str) -> None:
+    if connection.execute("SELECT 1 FROM users WHERE id = ?", (user,)).fetchone() is None:
+        raise NoSuchUser(user)
+
+
+def _require_free(connection: sqlite3.Connection, user: str, device: str) -> None:
+    # A guest that borrowed the id of one of the user's own devices could pass for it in lists.
+    row = connection.execute(
+        "SELECT 1 FROM user_devices WHERE user_id = ? AND device_id = ? AND node = 'device'", (user, device)
+    ).fetchone()
+    if row is not None:
+        raise BadRequest("This device id belongs to one of the user's own devices.")
+
+
+def _deleted_since(connection: sqlite3.Connection, user: str, device: str, iat: int) -> bool:
+    row = connection.execute(
+        "SELECT at FROM deleted_devices WHERE hash = ?", (device_hash(user, device),)
+    ).fetchone()
+    return row is not None and row[0] // 1000 > iat
+
+
+def _words(scope: frozenset[Scope]) -> str:
+    return " ".join(sorted(scope))
+
+
+def _code_hash(code: str) -> bytes:
+    # 128 random bits need no salt; what cannot be encoded cannot be a code.
+    return hashlib.sha256(code.encode("utf-8", "replace")).digest()

@@ -1,0 +1,44 @@
+"""Accounts on a real file, with a cheap argon2 and a clock that the test sets."""
+
+from pathlib import Path
+
+import pytest
+from argon2 import PasswordHasher
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from soul_coordinator.accounts import Accounts
+from soul_coordinator.tokens import TokenSigner
+
+NOW = 1_700_000_000_000
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = NOW
+
+    def __call__(self) -> int:
+        return self.now
+
+    def advance(self, *, seconds: float = 0, days: float = 0) -> None:
+        self.now += int(seconds * 1000 + days * 24 * 3600 * 1000)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def signer() -> TokenSigner:
+    return TokenSigner(ec.generate_private_key(ec.SECP256R1()))
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Path:
+    return tmp_path / "db"
+
+
+@pytest.fixture
+def accounts(database: Path, signer: TokenSigner, clock: Clock) -> Accounts:
+    cheap = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+    return Accounts(database, signer, hasher=cheap, clock=clock)

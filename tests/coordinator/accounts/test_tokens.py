@@ -1,0 +1,172 @@
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from coordinator.accounts.conftest import NOW, Clock
+from soul_coordinator.accounts import Accounts
+from soul_coordinator.accounts_errors import AccountError, BadRequest, NoSuchToken, NoSuchUser, Refused
+from soul_coordinator.tokens import BadToken, TokenSigner, new_claims, service_token
+from soul_protocol.roles import Role, Scope
+from soul_protocol.tokens import SERVICE_USER
+
+DEVICE = "00000000-0000-4000-8000-000000000001"
+OTHER = "00000000-0000-4000-8000-000000000002"
+DAY = 24 * 3600
+
+
+def test_a_device_token_claims_what_the_contract_says(accounts: Accounts, signer: TokenSigner) -> None:
+    accounts.add("alice")
+    issued = accounts.issue("alice", device=DEVICE, ttl=60)
+    plain = jwt.decode(issued.token, options={"verify_signature": False})
+    assert plain == {
+        "sub": "alice",
+        "role": "device",
+        "iat": NOW // 1000,
+        "exp": NOW // 1000 + 60,
+        "jti": issued.claims.jti,
+        "aud": "soul-connect",
+        "device": DEVICE,
+    }
+    assert jwt.get_unverified_header(issued.token)["alg"] == "ES256"
+    assert signer.read(issued.token) == issued.claims
+    assert issued.token not in repr(issued)
+
+
+def test_a_guests_scope_is_sorted(accounts: Accounts) -> None:
+    accounts.add("alice")
+    issued = accounts.issue("alice", Role.GUEST, device=DEVICE, scope=frozenset(Scope))
+    plain = jwt.decode(issued.token, options={"verify_signature": False})
+    assert plain["scope"] == ["control", "queue", "transfer"]
+
+
+@pytest.mark.parametrize(
+    ("name", "role", "device", "scope"),
+    [
+        ("alice", Role.GUEST, None, frozenset()),
+        ("alice", Role.GUEST, DEVICE.replace("0", "A"), frozenset()),
+        ("alice", Role.DEVICE, DEVICE, frozenset({Scope.QUEUE})),
+        ("alice", Role.SERVICE, None, frozenset()),
+        (SERVICE_USER, Role.DEVICE, None, frozenset()),
+        ("nobody", Role.DEVICE, None, frozenset()),
+    ],
+)
+def test_tokens_that_cannot_be(
+    accounts: Accounts, name: str, role: Role, device: str | None, scope: frozenset[Scope]
+) -> None:
+    accounts.add("alice")
+    with pytest.raises(AccountError):
+        accounts.issue(name, role, device=device, scope=scope)
+
+
+def test_a_service_token_is_the_coordinators(accounts: Accounts, signer: TokenSigner) -> None:
+    assert accounts.issue(SERVICE_USER, Role.SERVICE).claims.sub == SERVICE_USER
+    claims = signer.read(service_token(signer, now=1_000).token)
+    assert (claims.role, claims.sub, claims.exp) == (Role.SERVICE, SERVICE_USER, 4_600)
+
+
+def test_only_our_own_tokens_are_read(signer: TokenSigner) -> None:
+    claims = new_claims("alice", Role.DEVICE, now=1, exp=2)
+    stranger = TokenSigner(ec.generate_private_key(ec.SECP256R1()))
+    plain = claims.model_dump(mode="json", exclude={"scope", "device"})
+    for token in (
+        stranger.sign(claims).token,
+        jwt.encode(plain, "", algorithm="none"),
+        jwt.encode(plain, "x" * 32, algorithm="HS256"),
+        signer.sign(claims).token[:-4] + "AAAA",
+        signer.sign(claims.model_copy(update={"aud": "elsewhere"})).token,
+        signer.sign(claims.model_copy(update={"sub": "broker"})).token,
+        "",
+        "a.b.c",
+        "é.\ud800.x",
+        "x" * 5_000,
+    ):
+        with pytest.raises(BadToken):
+            signer.read(token)
+
+
+def test_a_revoked_token_is_denied_and_not_refreshed(accounts: Accounts) -> None:
+    accounts.add("alice")
+    by_id, by_itself = accounts.issue("alice"), accounts.issue("alice", device=DEVICE)
+    assert accounts.revoke(by_id.claims.jti).jti == by_id.claims.jti
+    assert accounts.revoke(by_itself.token).device == DEVICE
+    accounts.revoke(by_itself.token)
+    assert accounts.denials().tokens == {by_id.claims.jti, by_itself.claims.jti}
+    for issued in (by_id, by_itself):
+        with pytest.raises(Refused):
+            accounts.refresh(issued.token)
+    with pytest.raises(NoSuchToken):
+        accounts.revoke("0" * 32)
+
+
+def test_a_service_token_that_was_not_recorded_is_revoked_by_itself(
+    accounts: Accounts, signer: TokenSigner
+) -> None:
+    issued = service_token(signer, now=NOW // 1000)
+    accounts.revoke(issued.token)
+    assert accounts.denials().refuses(SERVICE_USER, None, issued.claims.jti, issued.claims.iat)
+
+
+def test_a_denial_ends_with_the_token(accounts: Accounts, clock: Clock) -> None:
+    accounts.add("alice")
+    accounts.revoke(accounts.issue("alice", ttl=60).claims.jti)
+    clock.advance(seconds=61)
+    assert accounts.denials().tokens == frozenset()
+
+
+def test_refresh_keeps_who_one_is(accounts: Accounts, clock: Clock) -> None:
+    accounts.add("alice")
+    scope = frozenset({Scope.QUEUE})
+    old = accounts.issue("alice", Role.GUEST, device=DEVICE, scope=scope, ttl=DAY)
+    clock.advance(days=1, seconds=1)
+    new = accounts.refresh(old.token)
+    assert (new.claims.sub, new.claims.role) == ("alice", Role.GUEST)
+    assert (new.claims.device, new.claims.scope) == (DEVICE, scope)
+    assert new.claims.jti != old.claims.jti
+    assert new.claims.exp == clock.now // 1000 + DAY
+
+
+def test_refresh_ends_thirty_days_after_expiry(accounts: Accounts, clock: Clock) -> None:
+    accounts.add("alice")
+    old = accounts.issue("alice", ttl=DAY)
+    clock.advance(days=31, seconds=-1)
+    accounts.refresh(old.token)
+    clock.advance(seconds=1)
+    with pytest.raises(Refused):
+        accounts.refresh(old.token)
+
+
+def test_an_invitation_counts_once_and_ends(accounts: Accounts, clock: Clock) -> None:
+    accounts.add("alice")
+    invitation = accounts.invite("alice", frozenset({Scope.CONTROL}), ttl=4 * 3600)
+    assert invitation.code not in repr(invitation)
+    clock.advance(seconds=3600)
+    guest = accounts.redeem(invitation.code, DEVICE)
+    assert (guest.claims.role, guest.claims.device) == (Role.GUEST, DEVICE)
+    assert guest.claims.scope == {Scope.CONTROL}
+    assert guest.expires_at == invitation.expires_at
+    with pytest.raises(Refused):
+        accounts.redeem(invitation.code, OTHER)
+    clock.advance(seconds=3600)
+    assert accounts.refresh(guest.token).expires_at == invitation.expires_at
+    clock.advance(seconds=2 * 3600)
+    with pytest.raises(Refused):
+        accounts.refresh(guest.token)
+
+
+def test_an_invitation_is_not_lost_by_a_bad_request(accounts: Accounts) -> None:
+    accounts.add("alice")
+    invitation = accounts.invite("alice", frozenset(), ttl=60)
+    with pytest.raises(BadRequest):
+        accounts.redeem(invitation.code, "not a device")
+    assert accounts.redeem(invitation.code, DEVICE).claims.device == DEVICE
+
+
+def test_invitations_that_do_not_count(accounts: Accounts, clock: Clock) -> None:
+    accounts.add("alice")
+    invitation = accounts.invite("alice", frozenset(), ttl=60)
+    clock.advance(seconds=60)
+    for code in (invitation.code, "", "guessed", "\ud800"):
+        with pytest.raises(Refused):
+            accounts.redeem(code, DEVICE)
+    with pytest.raises(NoSuchUser):
+        accounts.invite("bob", frozenset(), ttl=60)
