@@ -4,11 +4,11 @@ Decoding is strict about what the contract names and silent about what it does n
 unknown fields are ignored, anything else that is wrong raises `ContractError`.
 """
 
-import json
 import re
 from typing import Annotated, Any, Final, Union, cast
 
 from pydantic import Field, TypeAdapter, ValidationError
+from pydantic_core import from_json
 
 from soul_protocol import down, up
 from soul_protocol.commands import TOO_LARGE
@@ -91,9 +91,7 @@ def _explain(error: ValidationError, payload: bytes, place: str) -> ContractErro
 
 
 def _request_id(payload: bytes) -> str | None:
-    try:
-        message = json.loads(payload)
-    except (ValueError, RecursionError):
-        return None
+    # The parser that has just said what is wrong: what it calls JSON, it reads here too.
+    message = from_json(payload)
     request = message.get("id") if isinstance(message, dict) else None
     return request if isinstance(request, str) and _UUID.fullmatch(request) else None

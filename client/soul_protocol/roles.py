@@ -82,7 +82,7 @@ def grant_for(identity: Identity) -> Grant:
             return Grant(publish=(tree,), subscribe=(tree, "$SYS/#"), will=True, retain=True)
         case Role.OBSERVER:
             return Grant(publish=(), subscribe=(f"{PREFIX}/{user}/#", COORDINATOR), will=False, retain=False)
-        case Role.DEVICE | Role.GUEST:
+        case _:
             if device is None:
                 raise ValueError(f"a {role} needs a device id")
             if role is Role.DEVICE:
