@@ -133,11 +133,12 @@ def _commit(turn: Turn, handover: Handover) -> None:
 def _tell(turn: Turn, transfer: Transfer, *, to_target: bool, to_source: bool) -> None:
     user = turn.user
     target, source = user.devices.get(transfer.target), user.devices.get(transfer.source or "")
-    if to_target and target is not None:
-        turn.execute(target.address, messages.start(transfer.id, user.playback, target))
+    # The source hears first: better a moment of silence than a moment of both.
     if to_source and source is not None:
         stop = messages.stop(user.playback.epoch, "transferred", transfer.id)
         turn.execute(source.address, stop)
+    if to_target and target is not None:
+        turn.execute(target.address, messages.start(transfer.id, user.playback, target))
 
 
 def _complete(turn: Turn, handover: Handover) -> None:
