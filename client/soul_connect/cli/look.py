@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from soul_connect.client import ConnectClient
 
 PANEL = "Music"
+_RETAINED_SECONDS = 1.0
 
 
 def register(app: typer.Typer) -> None:
@@ -29,6 +30,7 @@ def devices(json: Json = False, url: Url = None, token: Token = None, ca: Ca = N
     async def question(client: "ConnectClient") -> None:
         from soul_connect.cli import show
 
+        await _seen(client)
         state, now_ms = client.state, _now_ms(client)
         if json:
             active = state.device_id if state is not None else None
@@ -51,6 +53,7 @@ def status(json: Json = False, url: Url = None, token: Token = None, ca: Ca = No
         from soul_connect.cli import show
         from soul_connect.cli.words import name_of
 
+        await _seen(client)
         state, position_ms = client.state, client.position_ms()
         if json:
             facts = plain(state) if state is not None else {}
@@ -98,6 +101,20 @@ def watch(json: Json = False, url: Url = None, token: Token = None, ca: Ca = Non
         ask(Server(url, token, ca), question)
     except KeyboardInterrupt:
         return  # that is how one stops watching
+
+
+async def _seen(client: "ConnectClient") -> None:
+    """Wait for state and devices: an observer gets them as retained messages, after it connected."""
+    import asyncio
+    from contextlib import suppress
+
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_RETAINED_SECONDS):
+            async for _ in client.subscribe_state():
+                break
+            async for devices in client.subscribe_devices():
+                if devices or client.device is not None:
+                    break
 
 
 def plain(model: Any) -> dict[str, Any]:

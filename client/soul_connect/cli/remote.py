@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     Request = Callable[[ConnectClient], Awaitable[CommandResult]]
 
 PANEL = "Music"
+_PATIENCE_MS = 2_000
+"""Transfers are limited to one a second: a script that makes two needs no error for that."""
+
 _AUDIO = frozenset(
     {
         ".aac",
@@ -244,11 +247,28 @@ def expand(text: str) -> list[str]:
     if "://" in text or not path.exists():
         return [text]
     if not path.is_dir():
-        return [str(path.absolute())]
-    inside = sorted(each for each in path.absolute().rglob("*") if each.suffix.lower() in _AUDIO)
+        # The folder's true path, but the file's own name, also where that is a link.
+        return [str(path.parent.resolve() / path.name)]
+    inside = sorted(each for each in path.resolve().rglob("*") if each.suffix.lower() in _AUDIO)
     if not inside:
         raise CliError(Exit.USAGE, f"There is no music in {text}.")
     return [str(each) for each in inside]
+
+
+async def patiently(request: "Callable[[], Awaitable[CommandResult]]") -> "CommandResult":
+    """Ask; if that was too soon after the last time, wait as told and ask again, once."""
+    import asyncio
+
+    from soul_connect.errors import RateLimitedError
+
+    try:
+        return await request()
+    except RateLimitedError as error:
+        wait_ms = error.retry_after_ms
+        if wait_ms is None or wait_ms > _PATIENCE_MS:
+            raise
+    await asyncio.sleep(wait_ms / 1000)
+    return await request()
 
 
 async def answered(request: "Awaitable[CommandResult]", *, json: bool) -> None:
@@ -284,7 +304,7 @@ def _request(
     request: "Request", server: Server, *, json: bool, done: str | None = None, hint: str | None = None
 ) -> None:
     async def question(client: "ConnectClient") -> None:
-        await answered(request(client), json=json)
+        await answered(patiently(lambda: request(client)), json=json)
         if json:
             return
         if done is not None:
