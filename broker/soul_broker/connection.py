@@ -139,6 +139,10 @@ class Connection:
             return
         self.last_seen = self.hub.now()
         self.hub.statistics.bytes_received += len(data)
+        if self.state == NEW and not self.decoder.pending() and data[0] >> 4 != mqtt.CONNECT:
+            # Whatever it is, HTTP for instance, its length is not to be waited for.
+            self._malformed("the first packet is no CONNECT [MQTT-3.1.0-1]")
+            return
         self.decoder.feed(data)
         if not self._suspended:
             self._read()
@@ -330,13 +334,16 @@ class Connection:
                 self.send_control(mqtt.UNACCEPTABLE_PROTOCOL_BYTES)
             self.end("unacceptable protocol level")
         except MalformedPacketError as error:
-            self.hub.statistics.malformed_closed += 1
-            self.end(f"malformed: {error}", abort=self.state == OPEN)
+            self._malformed(str(error))
         except Exception:
             # Our own bug must cost this connection only.
             log.exception("internal error", peer=self.peer)
             self.end("internal error", abort=True)
         self.hub.statistics.messages_received += count
+
+    def _malformed(self, reason: str) -> None:
+        self.hub.statistics.malformed_closed += 1
+        self.end(f"malformed: {reason}", abort=self.state == OPEN)
 
     def _handle(self, packet: Packet) -> None:
         if self.state == NEW:

@@ -5,7 +5,7 @@ we send are functions giving bytes. `Publish` goes both ways; it is encoded once
 the same bytes go to every receiver at QoS 0.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 CONNECT: Final = 1
@@ -68,7 +68,7 @@ class Connect:
     keep_alive: int
     will: Will | None = None
     username: str | None = None
-    password: bytes | None = None
+    password: bytes | None = field(default=None, repr=False)
 
 
 class Publish:
