@@ -124,6 +124,9 @@ def _problems(connection: sqlite3.Connection) -> Iterator[str]:
         yield f"A row of {table} belongs to no row of {parent}."
     names = tuple(step.__name__ for step in STEPS)
     done = taken(Database(connection, execute_plugins=False))
+    if unknown := [name for name in done if name not in names]:
+        yield f"A newer version of the program made the tables: it knows {', '.join(unknown)}."
+        return
     if missing := [name for name in names if name not in done]:
         yield f"Steps of the schema are missing: {', '.join(missing)}."
         return

@@ -1,0 +1,84 @@
+"""What a browser gets: the built page where there is one, else a few honest words."""
+
+import base64
+import hashlib
+from pathlib import Path
+from typing import Final
+
+from aiohttp import web
+
+_STYLE: Final = (
+    "body{font:1.1rem/1.6 system-ui,sans-serif;max-width:38rem;margin:12vh auto;padding:0 1.5rem;"
+    "color:#1d1b22;background:#faf9f7}code{background:#ece9e4;padding:.15em .4em;border-radius:.3em}"
+    "@media(prefers-color-scheme:dark){body{color:#eceaf0;background:#17161a}code{background:#2b2930}}"
+)
+_PAGE: Final = f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Soul Connect</title>
+<style>{_STYLE}</style>
+</head>
+<body>
+<main>
+<h1>Soul Connect</h1>
+<p>This server lets players and remote controls of one household find each other, and hands the
+music from one to another. It is running; this installation has no page to control it from here.</p>
+<p>From a terminal, with the address of this page:</p>
+<p><code>soul-connect login ADDRESS</code>, then <code>soul-connect devices</code></p>
+<p>An account is made on the server: <code>soul-connect user add NAME --password-stdin</code></p>
+</main>
+</body>
+</html>
+"""
+
+_ALONE: Final = "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+NOTHING: Final = f"default-src 'none'; {_ALONE}"
+"""The Content-Security-Policy of what is not a page."""
+
+_STYLE_HASH: Final = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
+_PAGE_POLICY: Final = f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; {_ALONE}"
+
+_CLIENT_POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; font-src 'self';"
+    " connect-src 'self'; media-src 'self' blob: http: https:; manifest-src 'self'; worker-src 'self';"
+    f" {_ALONE}"
+)
+
+_HASHED: Final = "assets"
+"""The folder of files that are named by their content, and so never change."""
+
+
+def add_page(app: web.Application, folder: Path | None) -> None:
+    """Route `/` and, where `folder` holds a built page, its files; others are not found.
+
+    The files are those there at this moment: a path outside can be asked for, but not found.
+    """
+    if folder is None or not (folder / "index.html").is_file():
+        app.router.add_get("/", _words)
+        return
+    for file in sorted(folder.rglob("*")):
+        if file.is_file() and file.resolve().is_relative_to(folder.resolve()):
+            name = file.relative_to(folder).as_posix()
+            app.router.add_get("/" if name == "index.html" else f"/{name}", _File(file, name))
+
+
+class _File:
+    """Answers with one file."""
+
+    def __init__(self, file: Path, name: str) -> None:
+        self._file = file
+        hashed = name.startswith(f"{_HASHED}/")
+        self._headers = {
+            "Cache-Control": "public, max-age=31536000, immutable" if hashed else "no-cache",
+            "Content-Security-Policy": _CLIENT_POLICY,
+        }
+
+    async def __call__(self, _request: web.Request) -> web.FileResponse:
+        return web.FileResponse(self._file, headers=self._headers)
+
+
+async def _words(_request: web.Request) -> web.Response:
+    headers = {"Content-Security-Policy": _PAGE_POLICY, "Cache-Control": "no-cache"}
+    return web.Response(text=_PAGE, content_type="text/html", headers=headers)
