@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final
 
@@ -61,22 +62,20 @@ def add_page(app: web.Application, folder: Path | None) -> None:
     for file in sorted(folder.rglob("*")):
         if file.is_file() and file.resolve().is_relative_to(folder.resolve()):
             name = file.relative_to(folder).as_posix()
-            app.router.add_get("/" if name == "index.html" else f"/{name}", _File(file, name))
+            app.router.add_get("/" if name == "index.html" else f"/{name}", _answer_with(file, name))
 
 
-class _File:
-    """Answers with one file."""
+def _answer_with(file: Path, name: str) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    hashed = name.startswith(f"{_HASHED}/")
+    headers = {
+        "Cache-Control": "public, max-age=31536000, immutable" if hashed else "no-cache",
+        "Content-Security-Policy": _CLIENT_POLICY,
+    }
 
-    def __init__(self, file: Path, name: str) -> None:
-        self._file = file
-        hashed = name.startswith(f"{_HASHED}/")
-        self._headers = {
-            "Cache-Control": "public, max-age=31536000, immutable" if hashed else "no-cache",
-            "Content-Security-Policy": _CLIENT_POLICY,
-        }
+    async def answer(_request: web.Request) -> web.FileResponse:
+        return web.FileResponse(file, headers=headers)
 
-    async def __call__(self, _request: web.Request) -> web.FileResponse:
-        return web.FileResponse(self._file, headers=self._headers)
+    return answer
 
 
 async def _words(_request: web.Request) -> web.Response:

@@ -1,0 +1,239 @@
+"""The HTTP API on a real server, with real accounts."""
+
+import sqlite3
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import ClientResponse
+from aiohttp.test_utils import TestClient, TestServer
+from argon2 import PasswordHasher
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from soul_coordinator.accounts import Accounts
+from soul_coordinator.adapters.http import Health, HttpSettings, make_app
+from soul_coordinator.tokens import TokenSigner
+from soul_protocol.roles import Role, Scope
+
+DEVICE = "00000000-0000-4000-8000-000000000001"
+PROXY = HttpSettings(trusted_proxies=("127.0.0.0/8",))
+
+
+class World:
+    """A server, its accounts, and a clock for the limits."""
+
+    def __init__(self, folder: Path, settings: HttpSettings) -> None:
+        self.now = 1_000.0
+        self.health = Health(broker=True, coordinator=True)
+        self.signer = TokenSigner(ec.generate_private_key(ec.SECP256R1()))
+        self.database = folder / "db"
+        self.accounts = Accounts(self.database, self.signer, hasher=PasswordHasher(1, 8, 1))
+        self.accounts.add("alice", "secret")
+        app = make_app(
+            self.accounts, lambda: self.health, lambda: "soul_up 1\n", settings, clock=lambda: self.now
+        )
+        self.client: TestClient[Any, Any] = TestClient(TestServer(app))
+
+    async def post(self, path: str, body: object = None, **other: Any) -> ClientResponse:
+        return await self.client.post(path, json=body, **other)
+
+    async def login(self, password: str = "secret", user: str = "alice", via: str = "") -> ClientResponse:
+        headers = {"X-Forwarded-For": via} if via else {}
+        return await self.post("/api/login", {"user": user, "password": password}, headers=headers)
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    world = World(tmp_path, HttpSettings())
+    async with world.client:
+        yield world
+
+
+@pytest.fixture
+async def proxied(tmp_path: Path) -> AsyncIterator[World]:
+    world = World(tmp_path, PROXY)
+    async with world.client:
+        yield world
+
+
+async def refused(response: ClientResponse, status: int, error: str) -> None:
+    body = await response.json()
+    assert (response.status, body["error"]) == (status, error), body
+    assert set(body) == {"error", "message"}
+    assert body["message"].endswith(".")
+
+
+async def test_a_password_gets_a_devices_token(world: World) -> None:
+    response = await world.post("/api/login", {"user": "alice", "password": "secret", "device": DEVICE})
+    body = await response.json()
+    claims = world.signer.read(body["token"])
+    assert response.status == 200
+    assert set(body) == {"token", "user", "expires_at"}
+    assert (claims.sub, claims.role, claims.device) == ("alice", Role.DEVICE, DEVICE)
+    assert (body["user"], body["expires_at"]) == ("alice", claims.exp * 1000)
+    assert response.headers["Cache-Control"] == "no-store"
+
+
+async def test_a_wrong_password_and_an_unknown_user_look_alike(world: World) -> None:
+    wrong, unknown = await world.login("wrong"), await world.login(user="nobody")
+    await refused(wrong, 401, "refused")
+    assert await wrong.json() == await unknown.json()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        None,
+        [],
+        "x",
+        {},
+        {"user": "alice"},
+        {"user": "alice", "password": 1},
+        {"user": ["alice"], "password": "secret"},
+        {"user": "alice", "password": "secret", "device": 7},
+        {"user": "alice", "password": "secret", "device": "kitchen"},
+    ],
+)
+async def test_bodies_that_are_not_understood(world: World, body: object) -> None:
+    await refused(await world.post("/api/login", body), 400, "bad_request")
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"\xff\xfe", b"[" * 10_000, b'{"user": NaN}'])
+async def test_bytes_that_are_no_json(world: World, body: bytes) -> None:
+    await refused(await world.client.post("/api/login", data=body), 400, "bad_request")
+
+
+async def test_a_text_that_cannot_be_encoded_is_just_wrong(world: World) -> None:
+    body = b'{"user": "alice", "password": "\\ud800"}'
+    await refused(await world.client.post("/api/login", data=body), 401, "refused")
+
+
+async def test_a_large_body_is_not_read(world: World) -> None:
+    response = await world.client.post("/api/login", data=b"x" * 17_000)
+    await refused(response, 413, "request_entity_too_large")
+
+
+async def test_five_tries_a_minute(world: World) -> None:
+    for _ in range(5):
+        await refused(await world.login("wrong"), 401, "refused")
+        world.now += 1
+    response = await world.login()
+    await refused(response, 429, "too_many_tries")
+    assert response.headers["Retry-After"] == "55"
+    await refused(await world.login(user="bob"), 401, "refused")
+    world.now += 55
+    assert (await world.login()).status == 200
+
+
+async def test_tries_are_counted_for_each_address_behind_a_trusted_proxy(proxied: World) -> None:
+    for _ in range(5):
+        await proxied.login("wrong", via="198.51.100.1")
+    assert (await proxied.login(via="198.51.100.1")).status == 429
+    assert (await proxied.login(via="203.0.113.9, 198.51.100.1")).status == 429
+    assert (await proxied.login(via="198.51.100.2")).status == 200
+
+
+async def test_an_address_that_nobody_vouches_for_does_not_count(world: World) -> None:
+    for number in range(5):
+        await world.login("wrong", via=f"198.51.100.{number}")
+    assert (await world.login(via="198.51.100.77")).status == 429
+
+
+async def test_refresh(world: World) -> None:
+    old = world.accounts.issue("alice", Role.GUEST, device=DEVICE, scope=frozenset({Scope.QUEUE}))
+    response = await world.post("/api/refresh", headers={"Authorization": f"Bearer {old.token}"})
+    claims = world.signer.read((await response.json())["token"])
+    assert (claims.role, claims.device) == (Role.GUEST, DEVICE)
+    assert claims.scope == {Scope.QUEUE}
+    world.accounts.revoke(old.claims.jti)
+    again = await world.post("/api/refresh", headers={"Authorization": f"Bearer {old.token}"})
+    await refused(again, 401, "refused")
+
+
+@pytest.mark.parametrize("header", ["", "Bearer", "Bearer ", "Basic abc"])
+async def test_refresh_without_a_token(world: World, header: str) -> None:
+    response = await world.post("/api/refresh", headers={"Authorization": header})
+    await refused(response, 401, "no_token")
+    assert response.headers["WWW-Authenticate"] == "Bearer"
+
+
+async def test_a_token_in_the_query_does_not_count(world: World) -> None:
+    token = world.accounts.issue("alice").token
+    await refused(await world.post(f"/api/refresh?token={token}&access_token={token}"), 401, "no_token")
+
+
+async def test_an_invitation(world: World) -> None:
+    code = world.accounts.invite("alice", frozenset({Scope.CONTROL}), ttl=60).code
+    await refused(await world.post("/api/invite", {"code": code}), 400, "bad_request")
+    response = await world.post("/api/invite", {"code": code, "device": DEVICE})
+    body = await response.json()
+    assert (response.status, body["user"]) == (200, "alice")
+    assert world.signer.read(body["token"]).scope == {Scope.CONTROL}
+    await refused(await world.post("/api/invite", {"code": code, "device": DEVICE}), 401, "refused")
+
+
+async def test_a_database_that_cannot_be_written(world: World) -> None:
+    with sqlite3.connect(world.database, isolation_level=None) as db:
+        db.execute("ALTER TABLE tokens RENAME TO elsewhere")
+    db.close()
+    response = await world.login()
+    await refused(response, 503, "unavailable")
+    assert response.headers["Retry-After"] == "1"
+
+
+async def test_health_says_what_does_not_work(world: World) -> None:
+    response = await world.client.get("/healthz")
+    assert response.status == 200
+    assert await response.json() == {"status": "ok", "broker": True, "coordinator": True}
+    world.health = Health(broker=True, coordinator=False, detail="the disk is full.")
+    response = await world.client.get("/healthz")
+    assert response.status == 503
+    assert await response.json() == {
+        "status": "failing",
+        "broker": True,
+        "coordinator": False,
+        "detail": "the disk is full.",
+    }
+
+
+async def test_metrics_are_prometheus_text(world: World) -> None:
+    response = await world.client.get("/metrics")
+    assert (response.status, await response.text()) == (200, "soul_up 1\n")
+    assert response.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "error"),
+    [
+        ("GET", "/nowhere", 404, "not_found"),
+        ("GET", "/api/login", 405, "method_not_allowed"),
+        ("POST", "/healthz", 405, "method_not_allowed"),
+    ],
+)
+async def test_errors_are_json(world: World, method: str, path: str, status: int, error: str) -> None:
+    await refused(await world.client.request(method, path), status, error)
+
+
+@pytest.mark.parametrize("path", ["/", "/healthz", "/metrics", "/nowhere"])
+async def test_every_answer_has_strict_headers(world: World, path: str) -> None:
+    headers = (await world.client.get(path)).headers
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["X-Frame-Options"] == "DENY"
+    assert headers["Referrer-Policy"] == "no-referrer"
+    assert headers["Content-Security-Policy"].startswith("default-src 'none'")
+    assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
+    assert headers["Server"] == "soul-connect"
+    assert "Strict-Transport-Security" not in headers
+
+
+async def test_nothing_secret_is_logged(world: World, capfd: pytest.CaptureFixture[str]) -> None:
+    token = (await (await world.login()).json())["token"]
+    await world.login("a wrong password")
+    await world.login(user="secret typed into the wrong field")
+    code = world.accounts.invite("alice", frozenset(), ttl=60).code
+    await world.post("/api/invite", {"code": code, "device": DEVICE})
+    logged = "".join(capfd.readouterr())
+    assert "login" in logged
+    for secret in ("secret", "a wrong password", token, code):
+        assert secret not in logged
