@@ -96,6 +96,19 @@ class CoordinatorService:
             users=0 if core is None else len(core.users),
         )
 
+    def metrics(self) -> str:
+        """Counters in Prometheus' text format."""
+        health, counters = self.health, self.counters
+        facts = {
+            "soul_coordinator_up": ("gauge", int(health.working)),
+            "soul_coordinator_users": ("gauge", health.users),
+            "soul_coordinator_events_total": ("counter", counters.events),
+            "soul_coordinator_commits_total": ("counter", counters.commits),
+            "soul_coordinator_messages_total": ("counter", counters.told),
+            "soul_coordinator_dropped_total": ("counter", counters.dropped),
+        }
+        return "".join(f"# TYPE {name} {kind}\n{name} {value}\n" for name, (kind, value) in facts.items())
+
     async def run(self) -> None:
         """Serve until cancelled; the farewell then takes a second at most."""
         wait = RETRY_FIRST

@@ -1,0 +1,247 @@
+"""The parts of a server process: broker, coordinator, HTTP; each an async context."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Final
+
+from aiohttp import web
+
+from soul_broker.certificates import Certificates, own_certificates
+from soul_broker.errors import SoulBrokerError
+from soul_broker.listeners import listener_config
+from soul_broker.server import BrokerSettings, SoulBroker
+from soul_broker.statistics import prometheus_text
+from soul_broker.tokens import TokenVerifier, load_public_key
+from soul_connect.cli.exits import CliError, Exit
+from soul_connect.settings import ServerSettings
+from soul_coordinator.accounts import Accounts
+from soul_coordinator.accounts_key import PUBLIC_KEY, DataDirectoryError
+from soul_coordinator.adapters.http import Health, HttpSettings, make_app
+from soul_coordinator.adapters.sqlite import SqliteStore
+from soul_coordinator.adapters.sqlite_connection import DATABASE
+from soul_coordinator.adapters.sqlite_errors import StoreError
+from soul_coordinator.service import CoordinatorService
+from soul_coordinator.tokens import TokenSigner, service_token
+
+_SERVICE_TOKEN_TTL: Final = 10 * 365 * 24 * 3600
+"""Seconds. It never leaves the process, and its end would be the end of a term."""
+
+
+class Parts:
+    """What is shared by the parts, and what each of them has started."""
+
+    def __init__(self, settings: ServerSettings, accounts: Accounts, signer: TokenSigner) -> None:
+        self.settings = settings
+        self.accounts = accounts
+        self._signer = signer
+        self._broker: SoulBroker | None = None
+        self._service: CoordinatorService | None = None
+        self._serving: asyncio.Task[None] | None = None
+        self._http_address: tuple[str, int] | None = None
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def open(cls, settings: ServerSettings) -> AsyncIterator["Parts"]:
+        """The data directory with its key and database, made if missing.
+
+        Raises:
+            CliError: they cannot be made or read.
+        """
+        try:
+            signer = TokenSigner.of_data_dir(settings.data_dir)
+            accounts = Accounts(settings.data_dir / DATABASE, signer)
+        except (DataDirectoryError, StoreError) as error:
+            raise CliError(Exit.USAGE, str(error)) from error
+        yield cls(settings, accounts, signer)
+
+    @property
+    def listening(self) -> str:
+        """Where it listens, as the `ready` line says it."""
+        addresses = dict(self._broker.addresses) if self._broker is not None else {}
+        if self._http_address is not None:
+            addresses["http"] = self._http_address
+        names = {"tcp": "mqtt", "tls": "tls", "http": "http"}
+        found = [(shown, addresses[name]) for name, shown in names.items() if name in addresses]
+        return " ".join(f"{shown}={_joined(*address)}" for shown, address in found)
+
+    @property
+    def url(self) -> str:
+        """The broker as the coordinator reaches it: its own listener, or the one that is set."""
+        if self._broker is None:
+            return self.settings.broker_url or f"mqtt://127.0.0.1:{self.settings.mqtt_port or 1883}"
+        host, port = self._broker.addresses.get("tcp") or self._broker.addresses["internal"]
+        return f"mqtt://{_joined(_reachable(host), port)}"
+
+    @contextlib.asynccontextmanager
+    async def broker(self, *, with_api: bool) -> AsyncIterator[None]:
+        """The broker; with `with_api` the coordinator's HTTP on its port as well.
+
+        Raises:
+            CliError: a port is taken, or a certificate cannot be used.
+        """
+        async with contextlib.AsyncExitStack() as stack:
+            factory = await stack.enter_async_context(self._http()) if with_api else None
+            try:
+                self._broker = broker = self._make_broker(factory)
+                await broker.start()
+            except SoulBrokerError as error:
+                text = str(error)
+                raise CliError(Exit.USAGE, f"{text[:1].upper()}{text[1:]}.") from error
+            try:
+                yield
+            finally:
+                await broker.shutdown()
+
+    def _make_broker(self, factory: web.Server | None) -> SoulBroker:
+        settings = self.settings
+        config = listener_config(
+            settings.host,
+            mqtt_port=settings.mqtt_port or None,
+            tls_port=settings.tls_port or None,
+            http_port=settings.http_port or None,
+            certificates=_certificates(settings) if settings.tls_port else None,
+        )
+        if not settings.mqtt_port:
+            # The coordinator is a client like others: it needs a listener, if only its own.
+            config["listeners"]["internal"] = {"type": "tcp", "bind": "127.0.0.1:0"}
+        return SoulBroker(
+            config,
+            settings=BrokerSettings(
+                data_dir=settings.data_dir,
+                allowed_origins=frozenset(settings.allowed_origins),
+                trusted_proxies=frozenset(settings.trusted_proxies),
+                connections=settings.max_connections,
+            ),
+            verifier=TokenVerifier([load_public_key(settings.data_dir / PUBLIC_KEY)]),
+            http_factory=factory,
+        )
+
+    @contextlib.asynccontextmanager
+    async def coordinator(self, *, alone: bool) -> AsyncIterator[None]:
+        """The coordinator; `alone` with an HTTP port of its own.
+
+        Raises:
+            CliError: the database cannot be opened, or the port is taken.
+        """
+        settings = self.settings
+        try:
+            store = SqliteStore(settings.data_dir / DATABASE, settings.durability)
+        except StoreError as error:
+            raise CliError(Exit.USAGE, str(error)) from error
+        async with contextlib.AsyncExitStack() as stack:
+            stack.callback(store.close)
+            self._service = CoordinatorService(
+                store=store,
+                url=self.url,
+                token=self._service_token,
+                ca=_own_authority(settings) if self._broker is None else None,
+            )
+            if alone and settings.http_port:
+                await stack.enter_async_context(self._http_alone())
+            self._serving = serving = asyncio.create_task(self._service.run(), name="coordinator")
+            try:
+                yield
+            finally:
+                serving.cancel()
+                await asyncio.gather(serving, return_exceptions=True)
+
+    def _service_token(self) -> str:
+        return service_token(self._signer, now=int(time.time()), ttl=_SERVICE_TOKEN_TTL).token
+
+    async def ready(self) -> None:
+        """Return once the coordinator has subscribed."""
+        assert self._service is not None  # noqa: S101 (the order of the parts)
+        waiting = asyncio.create_task(self._service.ready.wait())
+        failing = asyncio.create_task(self.failure())
+        try:
+            done, _ = await asyncio.wait({waiting, failing}, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            waiting.cancel()
+            failing.cancel()
+
+    async def failure(self) -> None:
+        """Raise what ended the coordinator; without one, wait for ever."""
+        if self._serving is None:
+            await asyncio.get_running_loop().create_future()
+        else:
+            await asyncio.shield(self._serving)
+
+    def _health(self) -> Health:
+        service = self._service.health if self._service is not None else None
+        working = service is not None and service.working
+        # Of a broker elsewhere, the coordinator's link to it is what can be known.
+        broker = working if self._broker is None else self._broker.transitions.state == "started"
+        detail = service.problem if service is not None else "starting"
+        return Health(broker=broker, coordinator=working, detail=detail)
+
+    def _metrics(self) -> str:
+        text = prometheus_text(self._broker.statistics) if self._broker is not None else ""
+        if self._service is not None:
+            text += self._service.metrics()
+        return text
+
+    @contextlib.asynccontextmanager
+    async def _http(self) -> AsyncIterator[web.Server]:
+        settings = self.settings
+        app = make_app(
+            self.accounts,
+            self._health,
+            self._metrics,
+            HttpSettings(
+                public_url=settings.public_url,
+                trusted_proxies=settings.trusted_proxies,
+                web_dir=settings.web_dir,
+                login_ttl=settings.login_ttl,
+            ),
+        )
+        runner = web.AppRunner(app, access_log=None, handle_signals=False)
+        await runner.setup()
+        try:
+            assert runner.server is not None  # noqa: S101 (set up just now)
+            yield runner.server
+        finally:
+            await runner.cleanup()
+
+    @contextlib.asynccontextmanager
+    async def _http_alone(self) -> AsyncIterator[None]:
+        host, port = self.settings.host, self.settings.http_port
+        async with self._http() as factory:
+            loop = asyncio.get_running_loop()
+            try:
+                server = await loop.create_server(factory, host, port)
+            except OSError as error:
+                text = (
+                    f"Cannot listen on {_joined(host, port)}: {error.strerror}. Choose another --http-port."
+                )
+                raise CliError(Exit.USAGE, text) from error
+            bound = server.sockets[0].getsockname()
+            self._http_address = (str(bound[0]), int(bound[1]))
+            try:
+                yield
+            finally:
+                server.close()
+
+
+def _certificates(settings: ServerSettings) -> Certificates:
+    if settings.tls_cert is not None and settings.tls_key is not None:
+        return Certificates(settings.tls_cert, settings.tls_key)
+    return own_certificates(settings.data_dir)
+
+
+def _own_authority(settings: ServerSettings) -> str | None:
+    """What a coordinator of its own trusts: the setting, or the authority in the shared data directory."""
+    chosen = settings.broker_ca or settings.data_dir / "ca.pem"
+    return str(chosen) if Path(chosen).is_file() else None
+
+
+def _reachable(host: str) -> str:
+    return {"0.0.0.0": "127.0.0.1", "::": "::1", "*": "127.0.0.1"}.get(host, host)
+
+
+def _joined(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
