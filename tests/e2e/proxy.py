@@ -3,6 +3,7 @@
 import selectors
 import socket
 import threading
+from contextlib import suppress
 from typing import Self
 
 
@@ -60,7 +61,7 @@ class Proxy:
             data = one.recv(65536)
             if self._silent.is_set():
                 if not data:
-                    self._selector.unregister(one)
+                    self._selector.unregister(one)  # kept open: the other side must notice by itself
                 return
             if data:
                 other.sendall(data)
@@ -70,5 +71,6 @@ class Proxy:
         for end in (one, other):
             if end in self._pairs:
                 del self._pairs[end]
-                self._selector.unregister(end)
+                with suppress(KeyError):
+                    self._selector.unregister(end)
                 end.close()

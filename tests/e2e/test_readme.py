@@ -13,7 +13,6 @@ import pytest
 
 from e2e.album import make_album
 from serving import Process, free_ports
-from waiting import until
 
 ROOT = Path(__file__).parents[2]
 LONG_RUNNING = re.compile(r"make run|soul-connect (serve|watch|player)|mosquitto_sub")
@@ -68,13 +67,9 @@ class Shell:
         if LONG_RUNNING.search(line):
             program = Process(["sh", "-c", f"cd {self.cwd} && exec {self._here(line)}"], env=self.env)
             self.running.append(program)
-            until(
-                lambda: program.lines or program.returncode is not None,
-                seconds=60,
-                what=lambda: f"{line}: {program.output}",
-            )
-            assert program.returncode is None, f"{line}: {program.output}"
-            return program.lines[0]
+            serves = "make run" in line or "soul-connect serve" in line
+            # `make run` may have to set up everything first.
+            return program.line("ready " if serves else "", seconds=300)
         done = subprocess.run(
             ["sh", "-ec", self._here(line)], env=self.env, cwd=self.cwd, capture_output=True, check=False
         )

@@ -53,7 +53,7 @@ class WireDevice:
         client.will_set(f"{self.base}/up/will", will, qos=1)
         client.on_connect = self._on_connect
         client.on_subscribe = lambda *_: self._subscribed.set()
-        client.on_disconnect = lambda *_: self._closed.set()
+        client.on_disconnect = self._on_disconnect
         client.on_message = self._on_message
 
     def _on_connect(self, client: mqtt.Client, _data: Any, _flags: Any, code: Any, _props: Any) -> None:
@@ -64,6 +64,10 @@ class WireDevice:
         topics = (f"{self.base}/down/+", f"soul/v1/{self.user}/all/+", "soul/v1/coordinator")
         client.subscribe([(topic, 1) for topic in topics])
 
+    def _on_disconnect(self, *_: Any) -> None:
+        self._subscribed.clear()
+        self._closed.set()
+
     def _on_message(self, _client: mqtt.Client, _data: Any, message: mqtt.MQTTMessage) -> None:
         if message.payload:
             self.heard.put((message.topic, json.loads(message.payload)))
@@ -73,6 +77,12 @@ class WireDevice:
         self.client.loop_start()
         assert self._subscribed.wait(10), "neither accepted nor refused"
         return self
+
+    def come_back(self) -> None:
+        """After the server was away: wait for paho to connect again, and forget that it was."""
+        assert self._subscribed.wait(10)
+        self._closed.clear()
+        self.hear("coordinator_status", online=True, seconds=15)
 
     def __enter__(self) -> Self:
         return self.connect()
