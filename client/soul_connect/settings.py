@@ -120,9 +120,6 @@ class ServerSettings:
 
     tls_cert: Path | None = field(default=None, metadata=_is(_PATH))
     tls_key: Path | None = field(default=None, metadata=_is(_PATH))
-    tls_names: tuple[str, ...] = field(
-        default=(), metadata=_is(values.items("host names or IP addresses", values.is_host_name))
-    )
 
     broker_url: str | None = field(default=None, metadata=_is(_BROKER))
     broker_ca: Path | None = field(default=None, metadata=_is(_PATH))

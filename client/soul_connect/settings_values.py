@@ -161,11 +161,3 @@ def is_origin(entry: str) -> bool:
     except ValueError:
         return False
     return valid and entry == f"{parts.scheme}://{parts.netloc}" and "@" not in parts.netloc
-
-
-def is_host_name(entry: str) -> bool:
-    """Whether `entry` is an IP address or a DNS name."""
-    label = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-    return (is_network(entry) and "/" not in entry) or (
-        re.fullmatch(rf"{label}(?:\.{label})*\.?", entry) is not None and len(entry) <= 253
-    )
