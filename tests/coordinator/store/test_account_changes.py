@@ -151,3 +151,21 @@ def test_processes_that_make_the_database_at_once_agree(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "data" / "soul-connect.db")
     assert [user.id for user in store.load()] == [f"user-{number}" for number in range(4)]
     store.close()
+
+
+def test_what_the_broker_must_refuse_is_told_at_the_start(store: SqliteStore, accounts: Accounts) -> None:
+    revoked, removed, _good = accounts.issue("alice"), accounts.issue("bob"), accounts.issue("alice")
+    accounts.revoke(revoked.claims.jti)
+    accounts.remove("bob")
+    assert set(store.revoked_tokens()) == {
+        (revoked.claims.jti, revoked.claims.exp),
+        (removed.claims.jti, removed.claims.exp),
+    }
+    store.close()
+
+
+def test_a_probe_leaves_nothing_behind(store: SqliteStore) -> None:
+    seen = store.last_account_change()
+    store.probe()
+    assert store.account_changes(seen)[1] == ()
+    store.close()

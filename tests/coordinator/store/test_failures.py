@@ -43,8 +43,11 @@ def test_a_locked_database_is_told_apart(tmp_path: Path) -> None:
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(StoreLocked, match="locked by another process"):
         store.commit([SaveDevice(device())])
+    with pytest.raises(StoreLocked):
+        store.probe()
     other.execute("ROLLBACK")
     other.close()
+    store.probe()
     store.commit([SaveDevice(device())])
     assert store.load()[0].devices == (device(),)
     store.close()
