@@ -65,7 +65,7 @@ class Inbox:
 
     def __init__(self, counters: Counters) -> None:
         self._items: deque[tuple[str, bytes] | Event] = deque()
-        self._filled = asyncio.Event()
+        self._waiter: asyncio.Future[None] | None = None
         self._counters = counters
 
     def deliver(self, topic: str, payload: bytes) -> None:
@@ -83,23 +83,29 @@ class Inbox:
                 _log.warning("inbox full, messages dropped", dropped=self._counters.dropped)
             return
         self._items.append(item)
-        self._filled.set()
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
 
     def clear(self) -> None:
         """Forget what came before a new start: its senders will repeat it."""
         self._items.clear()
-        self._filled.clear()
 
     async def wait(self, seconds: float | None) -> None:
-        """Return when there is something, or after `seconds`."""
+        """Return when there is something, or after `seconds`. One waiter at a time."""
         if self._items:
             return
-        self._filled.clear()
+        loop = asyncio.get_running_loop()
+        self._waiter = loop.create_future()
+        timer = None if seconds is None else loop.call_later(seconds, self._wake)
         try:
-            async with asyncio.timeout(seconds):
-                await self._filled.wait()
-        except TimeoutError:
-            pass
+            await self._waiter
+        finally:
+            self._waiter = None
+            if timer is not None:
+                timer.cancel()
 
     def take(self) -> tuple[str, bytes] | Event | None:
         """The oldest item; None when empty."""
