@@ -47,6 +47,13 @@ _THREADS: Final = 2
 _WAITING: Final = 64
 """Requests that may wait for a thread."""
 
+# Our own words: the standard phrases change with Python's version.
+_PLAIN: Final = {
+    404: ("not_found", "There is nothing here."),
+    405: ("method_not_allowed", "This address does not take this method."),
+    413: ("payload_too_large", f"The body is larger than {BODY_BYTES} bytes."),
+}
+
 _ANSWER = TypeVar("_ANSWER")
 _log = structlog.get_logger("soul_coordinator.http")
 
@@ -210,7 +217,7 @@ async def _errors(
         raise _error(web.HTTPBadRequest(), "bad_request", str(error)) from None
     except web.HTTPException as error:
         if error.status >= 400 and error.content_type != "application/json":
-            _error(error, error.reason.lower().replace(" ", "_"), f"{error.reason}.")
+            _error(error, *_PLAIN.get(error.status, ("bad_request", "This request cannot be served.")))
         raise
     except asyncio.CancelledError:
         raise

@@ -111,7 +111,7 @@ async def test_a_text_that_cannot_be_encoded_is_just_wrong(world: World) -> None
 
 async def test_a_large_body_is_not_read(world: World) -> None:
     response = await world.client.post("/api/login", data=b"x" * 17_000)
-    await refused(response, 413, "request_entity_too_large")
+    await refused(response, 413, "payload_too_large")
 
 
 async def test_five_tries_a_minute(world: World) -> None:
