@@ -64,7 +64,7 @@ class Pulse:
 
     def unanswered(self, now: float) -> bool:
         """Whether a ping has waited too long; forgets it."""
-        late = [t0 for t0, sent in self._waiting.items() if now - sent >= ANSWER_WITHIN]
+        late = [t0 for t0, sent in self._waiting.items() if sent + ANSWER_WITHIN <= now]
         for t0 in late:
             del self._waiting[t0]
         return bool(late)

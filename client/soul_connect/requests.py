@@ -157,11 +157,15 @@ class Request:
     def _message(self, clock: ServerClock) -> UpRequest:
         issued, expires = clock.at(self.made), clock.at(self.expires)
         match self.wish:
-            case Ask(command=SetQueue() as command, target_device=target):
-                return QueueCommand(
-                    id=self.id, target_device=target, command=command, issued_at=issued, expires_at=expires
-                )
             case Ask(command=command, target_device=target):
+                if isinstance(command, SetQueue):
+                    return QueueCommand(
+                        id=self.id,
+                        target_device=target,
+                        command=command,
+                        issued_at=issued,
+                        expires_at=expires,
+                    )
                 return PlaybackCommand(
                     id=self.id, target_device=target, command=command, issued_at=issued, expires_at=expires
                 )

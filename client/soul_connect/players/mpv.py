@@ -180,14 +180,17 @@ class MpvEngine(Engine):
                 on_event=lambda event: self._heard(playback, event),
                 on_exit=self._died,
             )
+        except FileNotFoundError as error:
+            raise EngineError("engine_missing", f"{self._program} is not installed") from error
         except OSError as error:
-            raise EngineError("engine_missing", f"{self._program} cannot be started: {error}") from error
+            raise EngineError("engine_failed", f"{self._program} cannot be started: {error}") from error
         try:
             await mpv.command("observe_property", 1, "pause")
             await mpv.command("observe_property", 2, "volume")
         except (MpvError, MpvGoneError) as error:
             await mpv.close()
-            raise EngineError("engine_failed", f"{self._program} does not start: {error}") from error
+            text = f"{self._program} ended as soon as it was started: are its options right?"
+            raise EngineError("engine_failed", text) from error
         except BaseException:
             await mpv.close()
             raise
@@ -312,6 +315,8 @@ class MpvEngine(Engine):
         return heard
 
     def _died(self) -> None:
+        if self._mpv is None:
+            return  # while it was being started, which fails therefore
         self._mpv = None
         self._playback.died()
         self._restarting = asyncio.create_task(self._restart(), name="mpv restart")

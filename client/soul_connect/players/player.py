@@ -10,7 +10,7 @@ from typing import Final
 from soul_connect.actions import Action, Arrived, Ordered, StateChanged
 from soul_connect.client import ConnectClient, TokenSource
 from soul_connect.device_file import DeviceFile
-from soul_connect.errors import LinkError, RejectedError, RequestError
+from soul_connect.errors import LinkError, RateLimitedError, RejectedError, RequestError
 from soul_connect.players.deck import Deck
 from soul_connect.players.engine import (
     Advanced,
@@ -31,11 +31,19 @@ from soul_protocol.models import Capabilities, DeviceType, ReportedState
 SAVE_EVERY: Final = 30_000
 """How often (ms) the position is written to the device file while playing."""
 
+RETRY_CLAIM: Final = 1_000
+"""After how long (ms) a claim that came too soon is repeated, if the server did not say."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Claimed:
     epoch: int | None
     refused: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _ClaimAgain:
+    pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +216,8 @@ class Player:
                 await renderer.saw(state)
             case _Claimed(epoch=epoch, refused=refused):
                 await renderer.claimed(epoch, refused=refused)
+            case _ClaimAgain():
+                await renderer.claim_again()
             case _Pressed():
                 await self._obey_finger(item)
             case (
@@ -245,6 +255,10 @@ class Player:
     async def _await_claim(self, state: ReportedState) -> None:
         try:
             result = await self._client.claim_playback(state)
+        except RateLimitedError as error:
+            self._inputs.put_nowait(_Claimed(None, refused=False))
+            await asyncio.sleep((error.retry_after_ms or RETRY_CLAIM) / 1_000)
+            self._inputs.put_nowait(_ClaimAgain())
         except RejectedError:
             self._inputs.put_nowait(_Claimed(None, refused=True))
         except (RequestError, LinkError):

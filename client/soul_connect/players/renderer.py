@@ -10,9 +10,10 @@ once, so that no two devices ever play. It is authoritative for what it plays: e
 is reported at once with QoS 1, the position each second with QoS 0.
 """
 
-from collections.abc import Callable, Iterable
+import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, assert_never
+from typing import Final, assert_never
 
 from soul_connect.actions import Order
 from soul_connect.picture import position_at
@@ -31,6 +32,7 @@ from soul_connect.players.engine import (
 )
 from soul_connect.players.execution import RefusedError, execute
 from soul_connect.players.ledger import Ledger
+from soul_connect.players.station import Station
 from soul_connect.players.turntable import Turntable
 from soul_connect.session import Offer
 from soul_protocol.commands import SetVolume
@@ -44,41 +46,14 @@ from soul_protocol.down import (
 )
 from soul_protocol.errors import Code
 from soul_protocol.limits import PREPARED_DROPPED_AFTER, TICK_EVERY
-from soul_protocol.models import LastKnownState, PlaybackState, Refusal, ReportedState
+from soul_protocol.models import LastKnownState, PlaybackState, ReportedState
 from soul_protocol.up import PlaybackFailed, PlaybackReady, PlaybackStarted
 
+START_AFTER: Final = 120
+"""How long (ms) after the commit a handed-over track sounds: by then the old renderer is silent.
 
-class Station(Protocol):
-    """The coordinator, as a renderer sees it; `ConnectClient` is one."""
-
-    @property
-    def device_id(self) -> str:
-        """This device."""
-
-    @property
-    def state(self) -> PlaybackState | None:
-        """The canonical state as last heard."""
-
-    def now(self) -> float:
-        """The local clock, in ms."""
-
-    def server_time(self, moment: float) -> int | None:
-        """A local moment on the coordinator's clock; None before the first contact."""
-
-    def report_state(
-        self,
-        state: ReportedState | None = None,
-        *,
-        epoch: int | None = None,
-        volume: float | None = None,
-        applied: Iterable[str] = (),
-        refused: Iterable[Refusal] = (),
-        tick: bool = False,
-    ) -> bool:
-        """Say what goes on; false if nobody could be told."""
-
-    def report_outcome(self, message: PlaybackReady | PlaybackStarted | PlaybackFailed) -> None:
-        """Answer a step of a transfer."""
+The position counts it, so that everyone still agrees; nobody misses a moment that short.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +106,8 @@ class Renderer:
             await self.report()
         elif self.epoch is not None:
             await self._go_idle()
-        elif self._unclaimed and self.table.playing:
-            await self._claim()
+        else:
+            await self.claim_again()
 
     async def saw(self, state: PlaybackState) -> None:
         """The canonical state, as published to all."""
@@ -172,6 +147,11 @@ class Renderer:
         elif epoch >= self._highest and (pending or self.epoch is not None):
             self._highest = self.epoch = epoch
             await self.report()
+
+    async def claim_again(self) -> None:
+        """Claim what is played here, if nobody could be told when it was pressed."""
+        if self._unclaimed and self.epoch is None and self.table.playing:
+            await self._claim()
 
     # From this device itself
 
@@ -309,9 +289,13 @@ class Renderer:
             error=table.error,
         )
 
-    def _position(self, state: PlaybackState) -> int:
+    def _server_now(self, state: PlaybackState) -> int:
+        """Now on the coordinator's clock; before the first contact, when `state` was true."""
         now = self._station.server_time(self._station.now())
-        return position_at(state, state.position_at if now is None else now)
+        return state.position_at if now is None else now
+
+    def _position(self, state: PlaybackState) -> int:
+        return position_at(state, self._server_now(state))
 
     async def _execute(self, order: ExecuteCommand) -> None:
         if order.id in self._ledger:
@@ -381,6 +365,8 @@ class Renderer:
         self._claiming = False
         self.epoch, self._started = order.epoch, order.transfer_id
         state, deck = order.state, Deck.of(order.state)
+        sounds_at = state.position_at + (START_AFTER if state.is_playing else 0)
+        at = max(sounds_at, self._server_now(state))
         try:
             if (
                 prepared is not None
@@ -388,18 +374,26 @@ class Renderer:
                 and self.table.track_id == deck.track()
             ):
                 await self.table.rearrange(deck)
-                await self.table.seek(self._position(state))
-                if state.is_playing:
-                    await self.table.play()
+                await self.table.seek(position_at(state, at))
             else:
-                await self.table.put_on(
-                    deck, position_ms=self._position(state), play=state.is_playing, skip=False
-                )
+                await self.table.put_on(deck, position_ms=position_at(state, at), play=False, skip=False)
+            if state.is_playing:
+                await self._sound(state, at)
         except EngineError as error:
             self._fail(order.transfer_id, error)
         else:
             self._station.report_outcome(PlaybackStarted(transfer_id=order.transfer_id))
         await self.report()
+
+    async def _sound(self, state: PlaybackState, at: int) -> None:
+        """Play what is loaded for the moment `at`, when that has come."""
+        late = self._server_now(state) - at
+        if late < 0:
+            await asyncio.sleep(-late / 1_000)
+        elif late > START_AFTER:
+            # Loading took its time: the music is further by now.
+            await self.table.seek(self._position(state))
+        await self.table.play()
 
     async def _stop(self, order: StopPlayback) -> None:
         if order.reason is StopReason.ABORTED:

@@ -3,7 +3,7 @@
 A track id may say how it behaves, in the form of a query: `name?duration_ms=2000`.
 
     duration_ms=N   how long it is (default: the engine's `duration_ms`)
-    load_ms=N       how long it takes to load
+    load_ms=N       how long it takes to load (default: the engine's `load_ms`)
     error=CODE      it cannot be played: loading fails with that code
     break_ms=N      it fails with `bad_format` when it has played for so long
 
@@ -47,12 +47,14 @@ class SimulatedEngine(Engine):
         *,
         name: str = "simulated",
         duration_ms: int = DURATION_MS,
+        load_ms: int = 0,
         log: TextIO | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`name` is the `player` in the log; `clock` gives seconds and goes with the event loop's."""
         self._name = name
         self._default_ms = duration_ms
+        self._load_ms = load_ms
         self._log = log
         self._clock = clock
         self._listener: Callable[[EngineEvent], None] | None = None
@@ -81,8 +83,9 @@ class SimulatedEngine(Engine):
         self._unload()
         self._write("load", track_id)
         facts = _facts(track_id)
-        if facts.get("load_ms"):
-            await asyncio.sleep(int(facts["load_ms"]) / 1_000)
+        wait = int(facts.get("load_ms") or self._load_ms)
+        if wait:
+            await asyncio.sleep(wait / 1_000)
         if "error" in facts:
             self._write("error", track_id)
             raise EngineError(facts["error"], f"{track_id} cannot be played")
