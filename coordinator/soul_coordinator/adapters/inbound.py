@@ -43,7 +43,6 @@ def _event(sender: Address, message: up.UpMessage, entropy: Callable[[], int]) -
                 message.volume,
                 message.applied or (),
                 tuple((one.id, str(one.code)) for one in message.refused or ()),
-                entropy(),
             )
         case up.Ping():
             return events.Pinged(sender, message.t0)
@@ -58,7 +57,7 @@ def _event(sender: Address, message: up.UpMessage, entropy: Callable[[], int]) -
                 entropy(),
             )
         case up.Register():
-            return _registered(sender, message, entropy())
+            return _registered(sender, message)
         case up.ConnectionLost():
             return events.ConnectionLost(sender, message.conn)
         case up.Disconnect():
@@ -70,7 +69,7 @@ def _event(sender: Address, message: up.UpMessage, entropy: Callable[[], int]) -
         case up.TransferPlayback():
             options = message.options or up.TransferOptions()
             return events.TransferRequested(
-                sender, message.id, message.to_device, str(options.play), options.position_ms, entropy()
+                sender, message.id, message.to_device, str(options.play), options.position_ms
             )
         case up.ClaimPlayback():
             return events.PlaybackClaimed(sender, message.id, _report(message.state), message.issued_at)
@@ -88,7 +87,7 @@ def _event(sender: Address, message: up.UpMessage, entropy: Callable[[], int]) -
             assert_never(message)
 
 
-def _registered(sender: Address, message: up.Register, entropy: int) -> events.Registered:
+def _registered(sender: Address, message: up.Register) -> events.Registered:
     able = message.device.capabilities
     known = message.last_known_state
     return events.Registered(
@@ -110,7 +109,6 @@ def _registered(sender: Address, message: up.Register, entropy: int) -> events.R
         resume=bool(message.resume),
         last_known=None if known is None else LastKnown(_report(known), known.epoch),
         ephemeral=bool(message.ephemeral),
-        entropy=entropy,
     )
 
 

@@ -5,9 +5,18 @@ from typing import Final
 
 from soul_coordinator.core.events import StateReported
 from soul_coordinator.core.records import DeviceRecord
-from soul_coordinator.core.values import Address, Capabilities, Instant, Node
+from soul_coordinator.core.values import Address, Capabilities, Instant, Message, Node
 
 _SPENT_KEPT: Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The part of the queue that a device with a payload limit has: [offset, end) of a `queue_rev`."""
+
+    queue_rev: int
+    offset: int
+    end: int
 
 
 @dataclass(slots=True)
@@ -41,6 +50,10 @@ class Device:
     saved_at: Instant = 0
     held: StateReported | None = None
     held_until: Instant = 0
+    window: Window | None = None
+    window_id: str | None = None
+    """The `set_window` that it did not acknowledge yet; `window_again_at` is when it is repeated."""
+    window_again_at: Instant | None = None
 
     @property
     def id(self) -> str:
@@ -61,6 +74,21 @@ class Device:
         """`conn` never becomes current again."""
         if conn is not None and conn not in self.spent:
             self.spent = (*self.spent, conn)[-_SPENT_KEPT:]
+
+    def note_window(self, message: Message) -> None:
+        """A message goes to this device: a window of the queue in it replaces the one that it had."""
+        part = message.get("current_state") or message.get("state") or message.get("command")
+        if part is None or "queue_offset" not in part:
+            return
+        tracks = part["tracks"] if "tracks" in part else part["queue"]
+        offset: int = part["queue_offset"]
+        self.window = Window(part["queue_rev"], offset, offset + len(tracks))
+        self.window_id = self.window_again_at = None
+
+    def window_answered(self, request: str) -> None:
+        """It has the window with this id, or cannot take it: that is not repeated."""
+        if request == self.window_id:
+            self.window_id = self.window_again_at = None
 
     def record(self) -> DeviceRecord:
         """What of it is saved."""

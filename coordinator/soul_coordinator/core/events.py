@@ -1,7 +1,7 @@
 """What happened: facts in the past tense.
 
 `sender` is who the topic proves. `entropy` is a fresh random 128-bit integer from the
-runner: ids and shuffles come from it, so that the core itself is deterministic.
+runner: a shuffle comes from it, so that the core itself is deterministic.
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,6 @@ class Registered:
     resume: bool
     last_known: LastKnown | None
     ephemeral: bool
-    entropy: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +85,6 @@ class TransferRequested:
     to_device: str
     play: str
     position_ms: int | None
-    entropy: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +128,6 @@ class StateReported:
     volume: float | None
     applied: tuple[str, ...]
     refused: tuple[tuple[str, str], ...]
-    entropy: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,23 +179,15 @@ class DeadlineReached:
     """Time has passed; what is due by now happens."""
 
 
-Event = (
-    Registered
-    | ConnectionLost
-    | SaidGoodbye
-    | Pinged
-    | DevicesQueried
-    | StateQueried
-    | CommandRequested
-    | TransferRequested
-    | PlaybackClaimed
-    | RenameRequested
-    | DeletionRequested
-    | StateReported
-    | TransferAnswered
-    | MessageRefused
-    | PassIssued
-    | TokenEnded
-    | UserRemoved
-    | DeadlineReached
+AskingEvent = CommandRequested | TransferRequested | PlaybackClaimed | RenameRequested | TransferAnswered
+"""What only a registered device may say."""
+
+RatedEvent = AskingEvent | Registered | Pinged | DevicesQueried | StateQueried | DeletionRequested
+"""What is dropped over its rate."""
+
+UserEvent = (
+    RatedEvent | ConnectionLost | SaidGoodbye | StateReported | MessageRefused | PassIssued | TokenEnded
 )
+"""What changes one user."""
+
+Event = UserEvent | UserRemoved | DeadlineReached

@@ -136,10 +136,15 @@ def renderer_changed(turn: Turn) -> None:
 
 
 def device_deleted(turn: Turn, device: str) -> None:
-    """Commands for a deleted device end."""
+    """Commands for a deleted device end. What it asked of others goes on, without its name."""
     for pending in tuple(turn.user.pending.values()):
         if pending.target == device:
             finish(turn, pending, Code.DEVICE_NOT_FOUND)
+        elif pending.requester.device == device:
+            receipts.settle(turn, pending)
+            orphan = replace(pending, requester=turn.user.devices[pending.target].address, own=True)
+            turn.user.pending[orphan.requester.device, orphan.id] = orphan
+            turn.save_pending(orphan)
 
 
 def time_passed(turn: Turn) -> None:

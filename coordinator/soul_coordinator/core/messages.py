@@ -1,5 +1,6 @@
 """Wire messages, built from the core's values (`soul_protocol.down` is their description)."""
 
+import json
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -51,18 +52,20 @@ def device(one: Device) -> Message:
     )
 
 
-def windowed(queue: tuple[str, ...], position: int, receiver: Device | None) -> tuple[list[str], Message]:
-    """The queue as `receiver` can take it, and the fields that say which part it is."""
+def windowed(
+    queue: tuple[str, ...], position: int, receiver: Device | None, beside: int = 0
+) -> tuple[list[str], Message]:
+    """The queue as `receiver` can take it with `beside` more bytes, and the fields that say which part."""
     cap = receiver.capabilities.max_payload_bytes if receiver is not None else None
     if cap is None:
         return list(queue), {}
-    offset, part = order.window(queue, position, max(0, cap - _ENVELOPE))
+    offset, part = order.window(queue, position, max(0, cap - _ENVELOPE - beside))
     return list(part), {"queue_offset": offset, "queue_length": len(queue)}
 
 
-def state(playback: Playback, receiver: Device | None = None) -> Message:
+def state(playback: Playback, receiver: Device | None = None, beside: int = 0) -> Message:
     """A `PlaybackState`; for a receiver with a payload limit, with a window of the queue."""
-    queue, part = windowed(playback.queue, playback.queue_position, receiver)
+    queue, part = windowed(playback.queue, playback.queue_position, receiver, beside)
     error = playback.error
     return {
         "device_id": playback.device_id,
@@ -114,13 +117,15 @@ def registered(
     receiver: Device, devices: Iterable[Device], playback: Playback, *, now: Instant, coordinator: str
 ) -> Message:
     """`registered`: the full snapshot."""
+    listed = [device(one) for one in devices]
+    beside = len(json.dumps(listed)) if receiver.capabilities.max_payload_bytes else 0
     return {
         "type": "registered",
         "conn": receiver.conn,
         "device_id": receiver.id,
         "device": device(receiver),
-        "devices": [device(one) for one in devices],
-        "current_state": state(playback, receiver),
+        "devices": listed,
+        "current_state": state(playback, receiver, beside),
         "should_resume": receiver.should_resume,
         "server_time": now,
         "coordinator": coordinator,
@@ -192,6 +197,18 @@ def execute(pending: Pending, receiver: Device | None) -> Message:
         "from_device": "coordinator" if pending.own else pending.requester.device,
         "epoch": pending.epoch,
         "expires_at": pending.expires_at,
+    }
+
+
+def window(request: str, command: Message, *, epoch: int, expires_at: Instant) -> Message:
+    """`execute_command` with `set_window`."""
+    return {
+        "type": "execute_command",
+        "id": request,
+        "command": command,
+        "from_device": "coordinator",
+        "epoch": epoch,
+        "expires_at": expires_at,
     }
 
 

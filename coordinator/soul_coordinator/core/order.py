@@ -75,12 +75,17 @@ def next_position(length: int, position: int, repeat_mode: str) -> int | None:
     return 0 if repeat_mode == "all" and length else None
 
 
+def _is_plain(track: str) -> bool:
+    return track.isascii() and track.isprintable() and '"' not in track and "\\" not in track
+
+
 def window(queue: tuple[str, ...], position: int, budget: int) -> tuple[int, tuple[str, ...]]:
     """The part of a queue around `position` whose JSON stays within `budget` bytes: offset and tracks.
 
     A quarter lies behind, so that `previous` is in it; the current track is always in it.
     """
-    costs = [6 * len(track) + 3 if not track.isascii() else len(track) + 3 for track in queue]
+    # Printable ASCII stands in JSON as it is; anything else takes six bytes a character at most.
+    costs = [(1 if _is_plain(track) else 6) * len(track) + 3 for track in queue]
     if sum(costs) <= budget:
         return 0, queue
     start = position

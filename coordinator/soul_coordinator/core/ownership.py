@@ -2,10 +2,12 @@
 
 from soul_coordinator.core import (
     forwarding,
+    gate,
     messages,
     names,
     order,
     position,
+    presence,
     receipts,
     recovery,
     reports,
@@ -18,12 +20,13 @@ from soul_coordinator.core.events import (
     PlaybackClaimed,
     RenameRequested,
     StateQueried,
+    TokenEnded,
     TransferRequested,
 )
 from soul_coordinator.core.records import Receipt
-from soul_coordinator.core.user import Turn
+from soul_coordinator.core.user import BURIED_FOR, Turn
 from soul_protocol import limits
-from soul_protocol.errors import MEANING, Code
+from soul_protocol.errors import Code
 
 
 def devices_queried(turn: Turn, event: DevicesQueried) -> None:
@@ -42,25 +45,23 @@ def transfer_requested(turn: Turn, sender: Device, event: TransferRequested) -> 
     user = turn.user
     if receipts.answer_again(turn, event.sender, event.id):
         return
-    wait = user.rates.take_transfer(turn.now)
-    if wait:
-        error = messages.error(Code.RATE_LIMITED, request=event.id, retry_after_ms=wait)
-        turn.reply(event.sender, error)
-        return
+    recovery.commanded(turn)
     target = user.devices.get(event.to_device)
-    refusal: Code | None = None
     if target is None:
-        refusal = Code.DEVICE_NOT_FOUND
-    elif target is not sender and not sender.capabilities.can_control:
+        receipts.reject(turn, event.sender, event.id, Code.DEVICE_NOT_FOUND)
+        return
+    refusal: Code | None = None
+    if target is not sender and not sender.capabilities.can_control:
         refusal = Code.NOT_AUTHORIZED
     elif not target.can_render:
         refusal = Code.UNSUPPORTED
     elif not target.is_online:
         refusal = Code.DEVICE_OFFLINE
-    if refusal is not None or target is None:
-        receipts.reject(turn, event.sender, event.id, refusal or Code.DEVICE_NOT_FOUND)
+    if refusal is not None:
+        receipts.reject(turn, event.sender, event.id, refusal)
         return
-    recovery.commanded(turn)
+    if not gate.transfer_allowed(turn, event.sender, event.id):
+        return
     if target is user.active:
         _keep(turn, target, event)
         return
@@ -68,8 +69,9 @@ def transfer_requested(turn: Turn, sender: Device, event: TransferRequested) -> 
 
 
 def _keep(turn: Turn, target: Device, event: TransferRequested) -> None:
-    """To the active device: done already, but for the options."""
-    transfers.supersede(turn)
+    """To the active device: done already, but for the options. One that starts there goes on."""
+    if not transfers.starting(turn.user, target):
+        transfers.supersede(turn)
     if event.position_ms is not None:
         seek = {"type": "seek", "position_ms": event.position_ms}
         forwarding.forward_own(turn, target, seek)
@@ -97,11 +99,11 @@ def playback_claimed(turn: Turn, sender: Device, event: PlaybackClaimed) -> None
     before, old = user.playback, user.active
     applied = (*before.applied, event.id)[-limits.APPLIED_IDS :]
     if old is sender:
-        reports.adopt(turn, sender, report, returning=True)
+        reports.adopt(turn, sender, report, returning=True, own_queue=True)
         turn.change(applied=applied)
         receipts.apply(turn, event.sender, event.id)
         return
-    queue, ranks, rev = before.queue, before.order, before.queue_rev
+    queue, ranks, rev = before.queue, before.order if report.shuffle else None, before.queue_rev
     if report.queue is not None and report.queue != queue:
         ranks = order.carried_order(queue, ranks, report.queue) if report.shuffle else None
         queue, rev = report.queue, rev + 1
@@ -170,11 +172,11 @@ def deletion_requested(turn: Turn, event: DeletionRequested) -> None:
         receipts.apply(turn, event.sender, event.id)
 
 
-def forget(turn: Turn, device: Device, reason: str) -> None:
-    """Remove a device, what waits for it, and its connection."""
+def forget(turn: Turn, device: Device, reason: str, *, close: bool = True) -> None:
+    """Remove a device, what waits for it, and (`close`) its connection."""
     user = turn.user
-    if user.handover is not None and user.handover.target == device.id:
-        transfers.fail(turn, MEANING[Code.DEVICE_NOT_FOUND])
+    was_online, device.is_online = device.is_online, False
+    transfers.device_deleted(turn, device)
     forwarding.device_deleted(turn, device.id)
     was_active = user.playback.device_id == device.id
     if was_active:
@@ -189,10 +191,41 @@ def forget(turn: Turn, device: Device, reason: str) -> None:
         user.loss = None
         turn.save_context()
         turn.execute(device.address, messages.stop(user.playback.epoch, "not_active"))
-    was_online = device.is_online
-    device.is_online = False
     turn.forget_device(device)
     turn.show_devices()
     if was_online:
         turn.event(messages.device_offline(device, reason))
+    if not close:
+        return
     turn.close(device.id, reason)
+    user.buried = {one: until for one, until in user.buried.items() if until > turn.now}
+    user.buried[device.id] = turn.now + BURIED_FOR
+
+
+def token_ended(turn: Turn, event: TokenEnded) -> None:
+    """A token was revoked; the broker closes its connection. A guest is gone with it.
+
+    A device's `conn` is not spent: if the connection lives by a newer token, it registers again.
+    """
+    turn.user.passes.pop(event.device, None)
+    device = turn.user.devices.get(event.device)
+    if device is None:
+        return
+    if device.node == "guest":
+        forget(turn, device, "token_expired")
+    else:
+        presence.go_offline(turn, device, "token_expired", since=presence.last_sign(turn, device))
+
+
+def time_passed(turn: Turn) -> None:
+    """Forget guests whose time is over, and devices unseen for 30 days."""
+    user = turn.user
+    for allowed in tuple(user.passes.values()):
+        if allowed.ends_at <= turn.now:
+            del user.passes[allowed.device]
+            guest = user.devices.get(allowed.device)
+            if guest is not None and guest.node == "guest":
+                forget(turn, guest, "token_expired")
+    for device in tuple(user.devices.values()):
+        if not device.is_online and device.last_seen + limits.DEVICE_KEPT <= turn.now:
+            forget(turn, device, "deleted")

@@ -26,8 +26,18 @@ def reported_at(report: Report, now: Instant) -> Instant:
     return max(now - POSITION_AT_MAX_AGE, min(report.position_at, now))
 
 
-def jumps(playback: Playback, report: Report, at: Instant) -> bool:
+def is_stale(report: Report, now: Instant) -> bool:
+    """Whether the position is older than 5 s, and so says nothing."""
+    return report.position_at is not None and report.position_at < now - POSITION_AT_MAX_AGE
+
+
+def jumps(playback: Playback, report: Report, now: Instant) -> bool:
     """Whether a reported position is a change rather than the same music going on."""
+    if is_stale(report, now):
+        return False
     if not playback.is_playing:
         return report.position_ms != playback.position_ms
-    return abs(position_now(playback, at) - report.position_ms) > JUMP
+    at = reported_at(report, now)
+    # The expected position may lie before the known one: reports are ordered by what they say.
+    expected = position_now(playback, at) + min(0, at - playback.position_at)
+    return abs(expected - report.position_ms) > JUMP

@@ -6,13 +6,17 @@ lost or said goodbye is spent and never becomes current again; one that only fel
 may register again.
 """
 
+from dataclasses import replace
+from typing import Final
+
 from soul_coordinator.core import messages, recovery, reports
 from soul_coordinator.core.device import Device
 from soul_coordinator.core.events import ConnectionLost, Pinged, SaidGoodbye
 from soul_coordinator.core.user import Turn
+from soul_coordinator.core.values import Instant
 from soul_protocol import limits
 
-_LAST_SEEN_SAVED_EVERY = limits.HOUR
+_LAST_SEEN_SAVED_EVERY: Final = limits.HOUR
 
 
 def heard(turn: Turn, device: Device) -> None:
@@ -25,13 +29,16 @@ def heard(turn: Turn, device: Device) -> None:
 
 def pinged(turn: Turn, event: Pinged) -> None:
     """Answer at once; even to a device that is not registered."""
+    device = turn.user.devices.get(event.sender.device)
+    if device is not None and device.registered and device.node == event.sender.node:
+        heard(turn, device)
     turn.reply(event.sender, messages.pong(event.t0, turn.now))
 
 
 def connection_lost(turn: Turn, event: ConnectionLost) -> None:
     """The will: it counts for its own `conn` only, and shows after the grace."""
     device = turn.user.devices.get(event.sender.device)
-    if device is None or device.node != event.sender.node:
+    if device is None or not _farewell_counts(turn, device, event):
         return
     was_current = device.conn == event.conn
     device.spend(event.conn)
@@ -39,7 +46,7 @@ def connection_lost(turn: Turn, event: ConnectionLost) -> None:
         device.conn = None
         device.registered = False
         if device.ephemeral:
-            turn.user.devices.pop(device.id)
+            vanish(turn, device)
             return
         if device.is_online:
             device.grace_until = turn.now + limits.LOSS_GRACE
@@ -48,37 +55,69 @@ def connection_lost(turn: Turn, event: ConnectionLost) -> None:
 
 
 def said_goodbye(turn: Turn, event: SaidGoodbye) -> None:
-    """The clean goodbye: offline at once."""
+    """The clean goodbye: offline at once, and no music by itself afterwards."""
     device = turn.user.devices.get(event.sender.device)
-    if device is None or device.node != event.sender.node:
+    if device is None or not _farewell_counts(turn, device, event):
         return
     was_current = device.conn == event.conn
     device.spend(event.conn)
     if was_current:
         device.conn = None
-        go_offline(turn, device, "disconnect")
+        was_online = device.is_online
+        go_offline(turn, device, "disconnect", since=turn.now)
+        loss = turn.user.loss
+        if not was_online and loss is not None and turn.user.active is device:
+            turn.user.loss = replace(loss, goodbye=True)
+            turn.save_context()
     else:
         turn.save_device(device)
 
 
-def go_offline(turn: Turn, device: Device, reason: str) -> None:
-    """Show a device offline: the list, the event, and the pause if it was the renderer."""
-    user = turn.user
+def _farewell_counts(turn: Turn, device: Device, event: ConnectionLost | SaidGoodbye) -> bool:
+    """Whether to look at a farewell: the current `conn`'s always, whatever the rate; others within it."""
+    if device.node != event.sender.node:
+        return False
+    wait = turn.user.rates_of(device.id, turn.now).others.take(turn.now)
+    return not wait or device.conn == event.conn
+
+
+def vanish(turn: Turn, device: Device) -> None:
+    """An ephemeral device is gone without a trace."""
+    device.registered = False
+    del turn.user.devices[device.id]
+
+
+def go_offline(turn: Turn, device: Device, reason: str, *, since: Instant) -> None:
+    """Show a device offline: the list, the event, and the pause if it was the renderer.
+
+    `since` is when it was last there, as far as one can know.
+    """
     reports.flush(turn, device)
     device.registered = False
     device.grace_until = None
     device.restart_until = None
+    device.window_id = device.window_again_at = None
     if device.ephemeral:
-        user.devices.pop(device.id, None)
+        vanish(turn, device)
         return
-    if not device.is_online:
-        turn.save_device(device)
-        return
-    device.is_online = False
+    was_online, device.is_online = device.is_online, False
     turn.save_device(device)
+    if not was_online:
+        return
     turn.show_devices()
     turn.event(messages.device_offline(device, reason))
-    recovery.renderer_lost(turn, device, goodbye=reason == "disconnect")
+    recovery.renderer_lost(turn, device, since=since, goodbye=reason == "disconnect")
+
+
+def last_sign(turn: Turn, device: Device) -> Instant:
+    """When a device that is shown online was last certainly there.
+
+    `last_seen` is saved now and then only; what a renderer reported says more after a restart.
+    """
+    if device.grace_until is not None:
+        return device.grace_until - limits.LOSS_GRACE
+    reported = turn.user.playback.position_at if turn.user.active is device else 0
+    return min(turn.now, max(device.heard_at, reported))
 
 
 def time_passed(turn: Turn) -> None:
@@ -86,7 +125,7 @@ def time_passed(turn: Turn) -> None:
     for device in tuple(turn.user.devices.values()):
         graces = (device.grace_until, device.restart_until)
         if any(until is not None and until <= turn.now for until in graces):
-            go_offline(turn, device, "connection_lost")
+            go_offline(turn, device, "connection_lost", since=last_sign(turn, device))
         elif device.registered and device.heard_at + limits.SILENCE <= turn.now:
             # Not spent: a link that comes back to life may register with the same conn.
-            go_offline(turn, device, "timeout")
+            go_offline(turn, device, "timeout", since=device.heard_at)

@@ -1,5 +1,6 @@
-"""Rate limits as the contract words them: at most N + N t / period in any t."""
+"""Rate limits as the contract words them: at most N + N t / period in any t, or N in any second."""
 
+from collections import deque
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -7,7 +8,8 @@ from soul_coordinator.core.values import Instant
 from soul_protocol import limits
 
 REQUEST_CHANNELS: Final = frozenset({"query", "command", "queue", "transfer", "manage"})
-_KEPT: Final = 64
+RATES_KEPT: Final = 64
+"""Devices of a user whose rates are remembered: more than may be registered."""
 
 
 class Bucket:
@@ -24,50 +26,60 @@ class Bucket:
 
     def take(self, now: Instant) -> int:
         """Take one. Returns 0, or in how many ms there will be one."""
-        elapsed = max(0, now - self._at)
-        self._level = min(self._capacity * self._period, self._level + elapsed * self._capacity)
-        self._at = max(self._at, now)
+        self._level = min(self._capacity * self._period, self._level + (now - self._at) * self._capacity)
+        self._at = now
         if self._level >= self._period:
             self._level -= self._period
             return 0
         return -((self._level - self._period) // self._capacity)
 
 
+class Sliding:
+    """At most `count` in any `period` ms, bursts included."""
+
+    __slots__ = ("_count", "_period", "_taken")
+
+    def __init__(self, count: int, period: int) -> None:
+        self._count = count
+        self._period = period
+        self._taken: deque[Instant] = deque(maxlen=count)
+
+    def take(self, now: Instant) -> int:
+        """Take one. Returns 0, or in how many ms there will be one."""
+        if len(self._taken) == self._count and now - self._taken[0] < self._period:
+            return self._taken[0] + self._period - now
+        self._taken.append(now)
+        return 0
+
+
 @dataclass(slots=True)
 class DeviceRates:
-    """The buckets of one device, and when it was last told about them and other mistakes."""
+    """The limits of one device, and when it was last told about them and other mistakes."""
 
     requests: Bucket
     others: Bucket
-    states: Bucket
+    states: Sliding
     told_rate_at: Instant = -limits.MINUTE
     told_unregistered_at: Instant = -limits.MINUTE
     told_inactive_at: Instant = -limits.MINUTE
 
+    @classmethod
+    def fresh(cls, now: Instant) -> "DeviceRates":
+        """Those of a device that was not heard of yet."""
+        return cls(
+            Bucket(limits.REQUESTS_PER_MINUTE, limits.MINUTE, now),
+            Bucket(limits.OTHER_PER_MINUTE, limits.MINUTE, now),
+            Sliding(limits.STATES_PER_SECOND, limits.SECOND),
+        )
+
 
 @dataclass(slots=True)
 class Rates:
-    """All buckets of a user. Ids are free to invent, so only the latest few are kept."""
+    """All limits of a user."""
 
     devices: dict[str, DeviceRates] = field(default_factory=dict)
-    transfers: Bucket | None = None
-
-    def of(self, device: str, now: Instant) -> DeviceRates:
-        """The buckets of a device, full if it is new."""
-        rates = self.devices.pop(device, None)
-        if rates is None:
-            if len(self.devices) >= _KEPT:
-                del self.devices[next(iter(self.devices))]
-            rates = DeviceRates(
-                Bucket(limits.REQUESTS_PER_MINUTE, limits.MINUTE, now),
-                Bucket(limits.OTHER_PER_MINUTE, limits.MINUTE, now),
-                Bucket(limits.STATES_PER_SECOND, limits.SECOND, now),
-            )
-        self.devices[device] = rates
-        return rates
+    transfers: Sliding = field(default_factory=lambda: Sliding(limits.TRANSFERS_PER_SECOND, limits.SECOND))
 
     def take_transfer(self, now: Instant) -> int:
         """Take one of the user's transfers. Returns 0, or in how many ms there will be one."""
-        if self.transfers is None:
-            self.transfers = Bucket(limits.TRANSFERS_PER_SECOND, limits.SECOND, now)
         return self.transfers.take(now)

@@ -3,12 +3,17 @@
 A repeated id (the latest 1,024 of a device, for 10 minutes) gets its answer again.
 """
 
+from typing import Final
+
 from soul_coordinator.core import messages
 from soul_coordinator.core.records import Pending, Receipt
 from soul_coordinator.core.user import Turn, User
-from soul_coordinator.core.values import FINAL, Address, Instant
+from soul_coordinator.core.values import Address, Instant
 from soul_protocol import limits
 from soul_protocol.errors import MEANING, Code
+
+DEVICES_KEPT: Final = 64
+"""Devices of a user whose answers are kept: more than may be registered, since some are gone again."""
 
 
 def answer_again(turn: Turn, sender: Address, request: str) -> bool:
@@ -21,8 +26,18 @@ def answer_again(turn: Turn, sender: Address, request: str) -> bool:
 
 
 def accept(turn: Turn, requester: Address, request: str) -> None:
-    """`accepted`: it was forwarded, or a transfer began; the final result follows."""
+    """`accepted`: it was forwarded; the final result follows."""
     _answer(turn, requester, request, "accepted")
+
+
+def begin(turn: Turn, requester: Address, request: str) -> None:
+    """`accepted`: a transfer began. Not saved: it dies with the process, and its id may begin it anew."""
+    _answer(turn, requester, request, "accepted", saved=False)
+
+
+def keep(turn: Turn, requester: Address, request: str) -> None:
+    """Save the answer to a transfer that can no longer die."""
+    turn.save_receipt(turn.user.receipts[requester.device][request])
 
 
 def apply(turn: Turn, requester: Address, request: str) -> None:
@@ -33,8 +48,7 @@ def apply(turn: Turn, requester: Address, request: str) -> None:
 
 def reject(turn: Turn, requester: Address, request: str, code: Code | str, text: str | None = None) -> None:
     """`rejected`, with the reason."""
-    meaning = MEANING.get(Code(code)) if text is None and code in set(Code) else text
-    _answer(turn, requester, request, "rejected", code=str(code), text=meaning)
+    _answer(turn, requester, request, "rejected", code=str(code), text=text or MEANING[Code(code)])
 
 
 def supersede(turn: Turn, requester: Address, request: str, text: str) -> None:
@@ -63,17 +77,23 @@ def _answer(
     text: str | None = None,
     sequence: int | None = None,
     epoch: int | None = None,
+    saved: bool = True,
 ) -> None:
     kept = turn.user.receipts.setdefault(requester.device, {})
-    before = kept.pop(request, None)
-    if before is not None and before.status in FINAL:
-        kept[request] = before
-        return
+    kept.pop(request, None)
     receipt = Receipt(requester, request, status, code, text, sequence, epoch, turn.now)
     kept[request] = receipt
-    turn.save_receipt(receipt)
+    if saved:
+        turn.save_receipt(receipt)
     turn.reply(requester, messages.result(receipt))
     _forget_old(turn, requester.device, kept)
+    if len(turn.user.receipts) > DEVICES_KEPT:
+        gone = next(one for one in turn.user.receipts if one not in turn.user.devices)
+        _drop_all(turn, gone)
+
+
+def _drop_all(turn: Turn, device: str) -> None:
+    turn.drop_receipts(device, tuple(turn.user.receipts.pop(device)))
 
 
 def _forget_old(turn: Turn, device: str, kept: dict[str, Receipt]) -> None:
@@ -93,17 +113,16 @@ def _forget_old(turn: Turn, device: str, kept: dict[str, Receipt]) -> None:
 def abandoned_at(user: User) -> list[Instant]:
     """When the answers to devices that are gone (command lines, mostly) are no longer kept."""
     return [
-        next(reversed(kept.values())).at + limits.REMEMBERED_FOR + 1
-        for device, kept in user.receipts.items()
-        if kept and device not in user.devices
-    ]
-
-
-def abandoned(user: User, now: Instant) -> list[str]:
-    """The devices whose answers are to be forgotten by now."""
-    return [
-        device
+        next(reversed(kept.values())).at + limits.REMEMBERED_FOR
         for device, kept in user.receipts.items()
         if device not in user.devices
-        and (not kept or next(reversed(kept.values())).at + limits.REMEMBERED_FOR < now)
     ]
+
+
+def time_passed(turn: Turn) -> None:
+    """Forget the answers to devices that are gone."""
+    user = turn.user
+    for device, kept in tuple(user.receipts.items()):
+        newest = next(reversed(kept.values())).at
+        if device not in user.devices and newest + limits.REMEMBERED_FOR <= turn.now:
+            _drop_all(turn, device)

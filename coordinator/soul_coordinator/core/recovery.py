@@ -17,56 +17,45 @@ from soul_coordinator.core.values import Instant, Playback
 from soul_protocol import limits
 
 
-def renderer_lost(turn: Turn, device: Device, *, goodbye: bool) -> None:
-    """Pause the state if this was the renderer."""
+def renderer_lost(turn: Turn, device: Device, *, since: Instant, goodbye: bool) -> None:
+    """Pause the state if this was the renderer. One that was told to start has its own deadline."""
     user = turn.user
     transfers.device_lost(turn, device)
-    if user.playback.device_id != device.id:
+    if user.playback.device_id != device.id or transfers.starting(user, device):
         return
     was_playing = user.playback.is_playing
-    user.loss = Loss(at=turn.now, was_playing=was_playing, goodbye=goodbye)
-    turn.save_context()
-    _freeze(turn)
+    _freeze(turn, since, goodbye=goodbye)
     if was_playing:
         text = f"Playback paused - {device.name} went offline"
         turn.event(messages.notice("warning", "device_offline", text))
 
 
-def _freeze(turn: Turn) -> None:
+def _freeze(turn: Turn, since: Instant, *, goodbye: bool = False) -> None:
     """Paused where the last report said, not where it might be by now."""
+    user = turn.user
+    user.loss = Loss(since, user.playback.is_playing, goodbye, commands_since=user.commanded_at >= since)
+    turn.save_context()
     turn.change(is_playing=False, position_at=turn.now, paused_reason="device_offline")
 
 
-def returned(
-    turn: Turn, device: Device, event: Registered, *, same_connection: bool, was_online: bool
-) -> None:
-    """A device registered. Decide what its return means for the state."""
+def returned(turn: Turn, device: Device, event: Registered, *, same_connection: bool, since: Instant) -> None:
+    """A device registered. Decide what its return means for the state; it was last there at `since`."""
     user, playback = turn.user, turn.user.playback
     device.should_resume = False
     if playback.device_id != device.id or transfers.starting(user, device):
         return
-    if not device.can_render:
-        if playback.is_playing:
-            user.loss = Loss(at=turn.now, was_playing=False, goodbye=False)
-            turn.save_context()
-            _freeze(turn)
-        return
     known = event.last_known
-    fits = event.resume and (known is None or known.epoch == playback.epoch)
+    fits = event.resume and device.can_render and (known is None or known.epoch == playback.epoch)
     if fits and known is not None and known.report.is_playing:
         # It kept playing through the cut.
         reports.adopt(turn, device, known.report, returning=True)
-    elif was_online and playback.is_playing and not same_connection:
+    elif playback.is_playing and not (same_connection and device.can_render):
         # A new connection that says nothing of playing: the music stopped with the old one.
-        # Its last report says best how long it was away, across restarts too.
-        user.loss = Loss(at=min(playback.position_at, turn.now), was_playing=True, goodbye=False)
-        turn.save_context()
-        _freeze(turn)
+        _freeze(turn, since)
         device.should_resume = fits
     elif not playback.is_playing:
-        within = user.loss is None or turn.now - user.loss.at <= limits.RESUME_WITHIN
         # A connection that was there all the time has nothing to load again.
-        device.should_resume = fits and within and not (same_connection and user.loss is None)
+        device.should_resume = fits and not (same_connection and user.loss is None)
     if not device.should_resume:
         _end_loss(turn)
 
@@ -96,6 +85,7 @@ def play_again(turn: Turn, device: Device) -> None:
 
 def commanded(turn: Turn) -> None:
     """Someone asked for something: a later return starts no music by itself."""
+    turn.user.commanded_at = turn.now
     loss = turn.user.loss
     if loss is not None and not loss.commands_since:
         turn.user.loss = replace(loss, commands_since=True)

@@ -1,9 +1,17 @@
 """Registration: a connection introduces its device, finds its place, and gets the snapshot."""
 
-from soul_coordinator.core import forwarding, messages, names, recovery, reports, transfers
+from soul_coordinator.core import (
+    forwarding,
+    messages,
+    names,
+    ownership,
+    presence,
+    recovery,
+    reports,
+    transfers,
+)
 from soul_coordinator.core.device import Device
 from soul_coordinator.core.events import Registered
-from soul_coordinator.core.presence import heard
 from soul_coordinator.core.user import Turn
 from soul_protocol import limits
 from soul_protocol.errors import Code
@@ -18,8 +26,10 @@ def registered(turn: Turn, event: Registered) -> None:
             turn.reply(sender, messages.error(Code.NOT_AUTHORIZED, "this id belongs to a device"))
             return
         # A guest cannot keep a device out by taking its id.
-        turn.forget_device(device)
-        turn.show_devices()
+        ownership.forget(turn, device, "token_expired", close=False)
+        device = None
+    if device is not None and device.ephemeral and not event.ephemeral:
+        presence.vanish(turn, device)
         device = None
     if device is not None and event.conn in device.spent:
         return
@@ -32,6 +42,8 @@ def registered(turn: Turn, event: Registered) -> None:
             return
         device = _admit(turn, event)
     user.unplaced.pop(sender.device, None)
+    recovery.purge_state(turn)
+    forwarding.time_passed(turn)
 
     repeated = device.registered and device.conn == event.conn
     same_connection = device.conn == event.conn
@@ -78,6 +90,7 @@ def _admit(turn: Turn, event: Registered) -> Device:
 def _connect(turn: Turn, device: Device, event: Registered, *, same_connection: bool) -> None:
     was_online = device.is_online
     before = messages.device(device)
+    since = presence.last_sign(turn, device)
     reports.flush(turn, device)
     if not same_connection:
         device.spend(device.conn)
@@ -91,8 +104,8 @@ def _connect(turn: Turn, device: Device, event: Registered, *, same_connection: 
     device.capabilities = event.description.capabilities
     if event.description.volume is not None:
         device.volume = event.description.volume
-    heard(turn, device)
-    recovery.returned(turn, device, event, same_connection=same_connection, was_online=was_online)
+    presence.heard(turn, device)
+    recovery.returned(turn, device, event, same_connection=same_connection, since=since)
     turn.save_device(device)
     if device.ephemeral:
         return

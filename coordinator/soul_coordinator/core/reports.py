@@ -23,47 +23,51 @@ def state_reported(turn: Turn, device: Device, event: StateReported) -> None:
     if event.seq <= device.seq:
         return
     device.seq = event.seq
-    rates = turn.user.rates.of(device.id, turn.now)
-    if device.held is not None:
-        device.held = _merged(turn, device.held, event)
+    if _answers(turn, device, event):
+        # Never held: somebody waits for it. There are no more of these than forwarded commands.
+        flush(turn, device)
+        _process(turn, device, event)
         return
-    wait = rates.states.take(turn.now)
+    if device.held is not None:
+        device.held = _merged(device.held, event)
+        return
+    wait = turn.user.rates_of(device.id, turn.now).states.take(turn.now)
     if wait:
         device.held, device.held_until = event, turn.now + wait
         return
     _process(turn, device, event)
 
 
-def _merged(turn: Turn, held: StateReported, event: StateReported) -> StateReported:
-    """The latest report, with every id of the earlier one that somebody still waits for."""
-    waiting = {pending.id for pending in turn.user.pending.values()}
-    applied = (*(one for one in held.applied if one in waiting), *event.applied)
-    refused = (*(one for one in held.refused if one[0] in waiting), *event.refused)
-    report = event.report
-    if report is None and held.report is not None and event.volume is not None:
+def _answers(turn: Turn, device: Device, event: StateReported) -> bool:
+    """Whether a report says what became of a forwarded command."""
+    named = {*event.applied, *(request for request, _ in event.refused)}
+    waiting = {one.id for one in turn.user.pending.values() if one.target == device.id}
+    return device.window_id in named or not named.isdisjoint(waiting)
+
+
+def _merged(held: StateReported, event: StateReported) -> StateReported:
+    """The latest of two reports that nobody waits for, with what only the earlier one says."""
+    earlier, report = held.report, event.report
+    if earlier is None or (held.epoch != event.epoch and report is not None):
+        return event
+    if report is None and event.volume is not None:
         # An idle report after a playing one: both facts count.
-        report = replace(held.report, volume=event.volume)
-        event = replace(event, epoch=held.epoch)
-    elif report is not None and held.report is not None and held.epoch == event.epoch:
-        report = report if report.queue is not None else replace(report, queue=held.report.queue)
-    return replace(
-        event,
-        report=report,
-        applied=tuple(dict.fromkeys(applied)),
-        refused=tuple(dict.fromkeys(refused)),
-    )
+        return replace(event, epoch=held.epoch, report=replace(earlier, volume=event.volume))
+    if report is not None and report.queue is None:
+        return replace(event, report=replace(report, queue=earlier.queue))
+    return event
 
 
 def time_passed(turn: Turn) -> None:
     """Process the held reports whose time has come."""
     for device in tuple(turn.user.devices.values()):
         if device.held is not None and device.held_until <= turn.now:
-            turn.user.rates.of(device.id, turn.now).states.take(turn.now)
+            turn.user.rates_of(device.id, turn.now).states.take(turn.now)
             flush(turn, device)
 
 
 def flush(turn: Turn, device: Device) -> None:
-    """Process a held report now: its connection is changing, and nothing applied may be lost."""
+    """Process a held report now: something is coming that must not overtake it."""
     held, device.held = device.held, None
     if held is not None:
         _process(turn, device, held)
@@ -71,9 +75,12 @@ def flush(turn: Turn, device: Device) -> None:
 
 def _process(turn: Turn, device: Device, event: StateReported) -> None:
     user = turn.user
-    answered = [one for one in user.pending.values() if one.target == device.id]
-    applied = [one for one in answered if one.id in event.applied]
-    refused = {request: code for request, code in event.refused if request not in event.applied}
+    waiting = [one for one in user.pending.values() if one.target == device.id]
+    applied = [one for request in dict.fromkeys(event.applied) for one in waiting if one.id == request]
+    refusals = {request: code for request, code in event.refused if request not in event.applied}
+    refused = [one for one in waiting if one.id in refusals]
+    for request in (*event.applied, *refusals):
+        device.window_answered(request)
     report = event.report
     current = user.playback.device_id == device.id
     if report is not None and not (current and event.epoch == user.playback.epoch):
@@ -81,21 +88,30 @@ def _process(turn: Turn, device: Device, event: StateReported) -> None:
         applied = [one for one in applied if one.command["type"] == "set_volume"]
         for pending in applied:
             _set_volume(turn, device, pending.command["volume"])
-        _tell_inactive(turn, device)
+        _tell_inactive(turn, device, event, current=current)
     elif report is not None:
         adopt(turn, device, report, applied=applied)
     elif event.volume is not None:
         _set_volume(turn, device, event.volume)
         if current and (event.volume != user.playback.volume or applied):
-            ids = _latest(user.playback, (one.id for one in applied if not one.own))
-            turn.change(volume=event.volume, applied=ids)
+            _adopt_volume(turn, event.volume, applied)
     for pending in applied:
         receipts.settle(turn, pending)
         if not pending.own:
             receipts.apply(turn, pending.requester, pending.id)
-    for pending in answered:
-        if pending.id in refused and (pending.requester.device, pending.id) in user.pending:
-            forwarding.finish(turn, pending, refused[pending.id])
+    for pending in refused:
+        forwarding.finish(turn, pending, refusals[pending.id])
+
+
+def _adopt_volume(turn: Turn, volume: float, applied: Iterable[Pending]) -> None:
+    """An active device with nothing loaded reports its volume only; a forwarded queue is adopted still."""
+    before = turn.user.playback
+    changes = [one.change for one in applied if one.change is not None]
+    fields = _queue_fields(before, None, applied)
+    if changes:
+        queue, place = fields["queue"], changes[-1].queue_position
+        fields |= {"queue_position": place, "track_id": queue[place] if queue else None}
+    turn.change(volume=volume, applied=_latest(before, applied), **fields)
 
 
 def adopt(
@@ -105,13 +121,20 @@ def adopt(
     *,
     applied: Iterable[Pending] = (),
     returning: bool = False,
+    own_queue: bool = False,
 ) -> None:
-    """Take a renderer's report as the canonical state."""
+    """Take a renderer's report as the canonical state.
+
+    `returning`: it is a change even where it only continues the music. `own_queue`: its queue
+    counts even if the device usually has a window only (a claim).
+    """
     applied = tuple(applied)
     before = turn.user.playback
-    fields = _queue_fields(before, device, report, applied)
+    windowed = device.capabilities.max_payload_bytes is not None and not own_queue
+    fields = _queue_fields(before, None if windowed else report.queue, applied)
+    if not report.shuffle:
+        fields["order"] = None
     queue: tuple[str, ...] = fields["queue"]
-    at = position.reported_at(report, turn.now)
     duration = report.duration_ms
     if duration is None and report.track_id == before.track_id:
         duration = before.duration_ms
@@ -129,7 +152,7 @@ def adopt(
         returning
         or bool(applied)
         or any(getattr(before, name) != value for name, value in fields.items())
-        or position.jumps(before, report, at)
+        or position.jumps(before, report, turn.now)
     )
     _set_volume(turn, device, report.volume)
     if not changed:
@@ -140,41 +163,39 @@ def adopt(
     if report.error is not None and report.error != before.error:
         text = f"{device.name} could not play {report.error.track_id}"
         turn.event(messages.notice("error", report.error.code, text))
-    ids = _latest(before, (one.id for one in applied if not one.own))
-    turn.change(**fields, position_ms=report.position_ms, position_at=at, applied=ids)
+    fields |= {"position_ms": report.position_ms, "position_at": position.reported_at(report, turn.now)}
+    turn.change(**fields, applied=_latest(before, applied))
 
 
 def _queue_fields(
-    before: Playback, device: Device, report: Report, applied: Iterable[Pending]
+    before: Playback, own: tuple[str, ...] | None, applied: Iterable[Pending]
 ) -> dict[str, Any]:
-    """The queue after the applied commands, or after the renderer's own change."""
+    """The queue after the applied commands, and after the renderer's own change (`own`)."""
     queue, ranks, rev = before.queue, before.order, before.queue_rev
-    commanded = False
     for pending in applied:
         change = pending.change
-        if change is not None and change.queue_rev > rev:
-            queue, ranks, rev = change.queue, change.order, change.queue_rev
-            commanded = True
-    own = report.queue
-    if own is not None and own != queue and not commanded and not device.capabilities.max_payload_bytes:
-        ranks = order.carried_order(queue, ranks, own) if report.shuffle else None
-        queue, rev = own, rev + 1
+        if change is not None:
+            # The renderer may have changed its queue meanwhile: a `queue_rev` never comes twice.
+            moved = change.queue != queue or change.order != ranks
+            rev = change.queue_rev if change.queue_rev > rev else rev + moved
+            queue, ranks = change.queue, change.order
+    if own is not None and own != queue:
+        queue, ranks, rev = own, order.carried_order(queue, ranks, own), rev + 1
     return {"queue": queue, "order": ranks, "queue_rev": rev}
 
 
 def _continue(turn: Turn, report: Report) -> None:
     """The same music, a little later."""
     playback = turn.user.playback
-    if report.position_at is not None and report.position_at < turn.now - limits.POSITION_AT_MAX_AGE:
-        return
     at = position.reported_at(report, turn.now)
-    if not playback.is_playing or at < playback.position_at:
+    if not playback.is_playing or at < playback.position_at or position.is_stale(report, turn.now):
         return
     turn.move(report.position_ms, at)
     turn.tick()
 
 
-def _latest(playback: Playback, ids: Iterable[str]) -> tuple[str, ...]:
+def _latest(playback: Playback, applied: Iterable[Pending]) -> tuple[str, ...]:
+    ids = (one.id for one in applied if not one.own)
     return (*playback.applied, *ids)[-limits.APPLIED_IDS :]
 
 
@@ -186,8 +207,14 @@ def _set_volume(turn: Turn, device: Device, volume: float) -> None:
             turn.show_devices()
 
 
-def _tell_inactive(turn: Turn, device: Device) -> None:
-    rates = turn.user.rates.of(device.id, turn.now)
-    if turn.now - rates.told_inactive_at >= limits.COMPLAIN_EVERY:
-        rates.told_inactive_at = turn.now
-        turn.execute(device.address, messages.stop(turn.user.playback.epoch, "not_active"))
+def _tell_inactive(turn: Turn, device: Device, event: StateReported, *, current: bool) -> None:
+    rates = turn.user.rates_of(device.id, turn.now)
+    if turn.now - rates.told_inactive_at < limits.COMPLAIN_EVERY:
+        return
+    rates.told_inactive_at = turn.now
+    epoch, reported = turn.user.playback.epoch, event.epoch
+    if reported is not None:
+        # The renderer's reports from before it heard of its new epoch are on the way when that
+        # begins: it is to stop what it plays in the epoch that it named, not what it plays now.
+        epoch = reported if current else max(epoch, reported)
+    turn.execute(device.address, messages.stop(epoch, "not_active"))

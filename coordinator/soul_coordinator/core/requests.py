@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from soul_coordinator.core import forwarding, order, position, receipts, recovery, transfers
+from soul_coordinator.core import forwarding, gate, order, position, receipts, recovery, transfers
 from soul_coordinator.core.device import Device
 from soul_coordinator.core.events import CommandRequested
 from soul_coordinator.core.forwarding import Projection, projection
@@ -36,6 +36,7 @@ def command_requested(turn: Turn, sender: Device, event: CommandRequested) -> No
     if turn.now - issued_at > limits.ISSUED_AT_MAX_AGE or expires_at <= turn.now:
         receipts.expire(turn, event.sender, event.id)
         return
+    recovery.commanded(turn)
     target = _target(turn, sender, event)
     if target is None:
         return
@@ -123,9 +124,9 @@ def _carry_out(
     kind = command["type"]
     if target is not user.active and kind in _MAKES_ACTIVE:
         if user.playback.device_id is not None:
-            _remember(turn, target, command, issued_at)
-            recovery.commanded(turn)
-            _as_transfer(turn, target, event)
+            if gate.transfer_allowed(turn, event.sender, event.id):
+                _remember(turn, target, command, issued_at)
+                _as_transfer(turn, target, event)
             return
         _activate(turn, target, kind)
     resolved, change = _resolve(turn, command)
@@ -133,7 +134,6 @@ def _carry_out(
         receipts.reject(turn, event.sender, event.id, Code.INVALID_COMMAND, "the queue is empty")
         return
     _remember(turn, target, command, issued_at)
-    recovery.commanded(turn)
     forwarding.forward(
         turn,
         event.sender,
@@ -148,6 +148,7 @@ def _carry_out(
 
 def _activate(turn: Turn, target: Device, kind: str) -> None:
     """No device is active: this one becomes it, and is told what it did not hear."""
+    transfers.supersede(turn)
     playback = turn.user.playback
     turn.change(
         device_id=target.id,

@@ -17,7 +17,7 @@ from soul_coordinator.core.records import Transfer
 from soul_coordinator.core.user import Handover, Turn, User
 from soul_coordinator.core.values import Address, Instant, Playback
 from soul_protocol import limits
-from soul_protocol.errors import Code
+from soul_protocol.errors import MEANING, Code
 
 
 def begin(
@@ -41,9 +41,10 @@ def begin(
         position_ms=position_ms,
         playback=playback,
         deadline=turn.now + limits.TRANSFER_STEP,
+        latest=turn.now + limits.TRANSFER_STEP,
     )
     turn.user.handover = handover
-    receipts.accept(turn, requester, request)
+    receipts.begin(turn, requester, request)
     _prepare(turn, handover, target)
 
 
@@ -59,8 +60,11 @@ def _planned(user: User, handover: Handover, now: Instant) -> Playback:
     if not playback.queue and playback.track_id is None:
         playing = False
     target = user.devices[handover.target]
+    rev = user.playback.queue_rev
     return replace(
         playback,
+        repeat_mode=user.playback.repeat_mode,
+        queue_rev=rev if handover.playback is None else max(rev + 1, playback.queue_rev),
         position_ms=at,
         position_at=now,
         is_playing=playing,
@@ -115,10 +119,13 @@ def _commit(turn: Turn, handover: Handover) -> None:
     user.loss = None
     turn.save_context()
     handover.deadline = turn.now + limits.TRANSFER_STEP
+    handover.latest = turn.now + limits.TRANSFER_RESTART
+    if handover.requester is not None:
+        receipts.keep(turn, handover.requester, handover.request)
     handover.committed = Transfer(
         id=handover.id,
         requester=handover.requester,
-        request=handover.request,
+        request=None if handover.requester is None else handover.request,
         source=None if source is None else source.id,
         target=handover.target,
         epoch=user.playback.epoch,
@@ -146,7 +153,8 @@ def _complete(turn: Turn, handover: Handover) -> None:
     turn.user.handover = None
     turn.save_transfer(None)
     turn.change(applied=(*playback.applied, handover.request)[-limits.APPLIED_IDS :])
-    receipts.apply(turn, handover.requester, handover.request)
+    if handover.requester is not None:
+        receipts.apply(turn, handover.requester, handover.request)
 
 
 def fail(turn: Turn, reason: str | None = None) -> None:
@@ -164,8 +172,9 @@ def fail(turn: Turn, reason: str | None = None) -> None:
         if target is not None and target.is_online:
             # It may have started without saying so.
             forwarding.forward_own(turn, target, {"type": "pause"})
-    text = reason or "the device did not answer in time"
-    receipts.reject(turn, handover.requester, handover.request, Code.TRANSFER_FAILED, text)
+    if handover.requester is not None:
+        text = reason or "the device did not answer in time"
+        receipts.reject(turn, handover.requester, handover.request, Code.TRANSFER_FAILED, text)
 
 
 def _abort(turn: Turn, handover: Handover) -> None:
@@ -185,22 +194,33 @@ def supersede(turn: Turn) -> None:
         _abort(turn, handover)
     else:
         turn.save_transfer(None)
-    text = "another device was chosen"
-    receipts.supersede(turn, handover.requester, handover.request, text)
+    if handover.requester is not None:
+        text = "another device was chosen"
+        receipts.supersede(turn, handover.requester, handover.request, text)
 
 
 def device_lost(turn: Turn, device: Device) -> None:
-    """A device went offline. A target ends its transfer; a source does not block one."""
+    """A device went offline: a target that only prepared ends its transfer.
+
+    A source does not block one, and a target that was told to start may come back in time.
+    """
     handover = turn.user.handover
-    if handover is None or handover.target != device.id:
+    if handover is not None and handover.target == device.id and handover.committed is None:
+        fail(turn, f"{device.name} went offline")
+
+
+def device_deleted(turn: Turn, device: Device) -> None:
+    """A device is being deleted: as a target it fails; nothing is kept of a requester."""
+    handover = turn.user.handover
+    if handover is None:
         return
-    turn.user.handover = None
-    if handover.committed is None:
-        _abort(turn, handover)
-    else:
-        turn.save_transfer(None)
-    text = f"{device.name} went offline"
-    receipts.reject(turn, handover.requester, handover.request, Code.TRANSFER_FAILED, text)
+    if handover.target == device.id:
+        fail(turn, MEANING[Code.DEVICE_NOT_FOUND])
+        return
+    if handover.requester is not None and handover.requester.device == device.id:
+        handover.requester = None
+    if handover.committed is not None and handover.committed.source == device.id:
+        handover.committed = replace(handover.committed, source=None)
 
 
 def starting(user: User, device: Device) -> bool:
@@ -221,31 +241,35 @@ def send_again(turn: Turn, device: Device) -> None:
             _prepare(turn, handover, device)
         return
     if transfer.target == device.id:
-        handover.deadline = turn.now + limits.TRANSFER_STEP
+        handover.deadline = min(turn.now + limits.TRANSFER_STEP, handover.latest)
         # What it did not hear it did not play: the music starts where the commit left it.
-        turn.move(turn.user.playback.position_ms, turn.now)
-        turn.save_position()
+        _hold_position(turn)
         _tell(turn, transfer, to_target=True, to_source=False)
     elif transfer.source == device.id:
         _tell(turn, transfer, to_target=False, to_source=True)
 
 
+def _hold_position(turn: Turn) -> None:
+    turn.move(turn.user.playback.position_ms, turn.now)
+    turn.save_position()
+
+
 def restored(turn: Turn, transfer: Transfer) -> None:
     """The coordinator started with a committed transfer: send it again, for 15 s at most."""
-    if transfer.requester is None or transfer.request is None:
-        turn.save_transfer(None)
-        return
+    latest = turn.now + limits.TRANSFER_RESTART
     turn.user.handover = Handover(
         id=transfer.id,
         requester=transfer.requester,
-        request=transfer.request,
+        request=transfer.request or transfer.id,
         target=transfer.target,
         play="keep",
         position_ms=None,
         playback=None,
-        deadline=turn.now + limits.TRANSFER_RESTART,
+        deadline=latest,
+        latest=latest,
         committed=transfer,
     )
+    _hold_position(turn)
     _tell(turn, transfer, to_target=True, to_source=True)
 
 

@@ -5,9 +5,10 @@ it; at its end it yields the saves first, then the canonical state, then everyth
 the order in which it was said. However much changed, one turn is one `sequence`.
 """
 
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Final
 
 from soul_coordinator.core import messages
 from soul_coordinator.core.device import Device
@@ -30,12 +31,17 @@ from soul_coordinator.core.effects import (
     SaveTransfer,
     Tell,
 )
-from soul_coordinator.core.rates import Rates
+from soul_coordinator.core.rates import RATES_KEPT, DeviceRates, Rates
 from soul_coordinator.core.records import GuestPass, Loss, Pending, Receipt, Transfer, UserRecord
 from soul_coordinator.core.values import Address, Instant, Message, Playback
 from soul_protocol import limits
 
-POSITION_SAVED_EVERY = 5 * limits.SECOND
+POSITION_SAVED_EVERY: Final = 5 * limits.SECOND
+
+_IDS: Final = uuid.UUID("5c0a1f0e-6a64-4b0c-9d3f-2f1d4f0c7a51")
+
+BURIED_FOR: Final = 3 * limits.SECOND
+"""How long what a deleted device or user still says is not heard: the broker closes within 1 s."""
 
 
 @dataclass(slots=True)
@@ -43,17 +49,19 @@ class Handover:
     """A transfer under way. Before its commit `committed` is None, and nothing of it is saved.
 
     `playback` is what the target plays if it is a `set_queue` run as a transfer; None: what
-    plays at the commit. `deadline` ends the wait for the target's next word.
+    plays at the commit. `deadline` ends the wait for the target's next word; `latest` is as
+    far as registrations may put it off. `requester` is None once its device was deleted.
     """
 
     id: str
-    requester: Address
+    requester: Address | None
     request: str
     target: str
     play: str
     position_ms: int | None
     playback: Playback | None
     deadline: Instant
+    latest: Instant
     committed: Transfer | None = None
 
 
@@ -73,9 +81,15 @@ class User:
     handover: Handover | None = None
     passes: dict[str, GuestPass] = field(default_factory=dict)
     rates: Rates = field(default_factory=Rates)
+    ids: int = 0
+    """How many ids were made for this user."""
     number: int = 0
     """The number of the newest accepted command."""
     position_saved_at: Instant = 0
+    commanded_at: Instant = -1
+    """When anyone last asked for a change of what plays."""
+    buried: dict[str, Instant] = field(default_factory=dict)
+    """Deleted devices, and until when nothing that they say is heard."""
 
     @property
     def listed(self) -> Iterator[Device]:
@@ -86,6 +100,17 @@ class User:
     def active(self) -> Device | None:
         """The device that renders, or did when it was last seen."""
         return self.devices.get(self.playback.device_id or "")
+
+    def rates_of(self, device: str, now: Instant) -> DeviceRates:
+        """The rates of a device. Ids are free to invent: of strangers, few are remembered."""
+        known = self.rates.devices
+        rates = known.pop(device, None)
+        if rates is None:
+            rates = DeviceRates.fresh(now)
+            if len(known) >= RATES_KEPT:
+                del known[next(one for one in known if one not in self.devices)]
+        known[device] = rates
+        return rates
 
     @classmethod
     def restored(cls, record: UserRecord, *, restart_until: Instant) -> "User":
@@ -112,7 +137,6 @@ class Turn:
     __slots__ = (
         "_before",
         "_devices_changed",
-        "_ids",
         "_saves",
         "_tells",
         "coordinator",
@@ -128,7 +152,6 @@ class Turn:
         self.entropy = entropy
         self._before = user.playback
         self._devices_changed = False
-        self._ids = 0
         self._saves: dict[object, Save] = {}
         self._tells: list[Tell] = []
 
@@ -136,11 +159,23 @@ class Turn:
 
     def reply(self, to: Address, message: Message) -> None:
         """Say it to one device, on `down/reply`."""
+        self._note(to, message)
         self._tells.append(Reply(to, message))
 
     def execute(self, to: Address, message: Message) -> None:
         """Say it to one device, on `down/execute`."""
+        self._note(to, message)
         self._tells.append(Execute(to, message))
+
+    def execute_first(self, to: Address, message: Message) -> None:
+        """Say it to one device before everything else of this turn."""
+        self._note(to, message)
+        self._tells.insert(0, Execute(to, message))
+
+    def _note(self, to: Address, message: Message) -> None:
+        device = self.user.devices.get(to.device)
+        if device is not None:
+            device.note_window(message)
 
     def event(self, message: Message) -> None:
         """Say it to everyone of the user, on `all/event`."""
@@ -192,6 +227,7 @@ class Turn:
         user.devices.pop(device.id, None)
         user.receipts.pop(device.id, None)
         user.rates.devices.pop(device.id, None)
+        user.passes.pop(device.id, None)
         for key in [key for key in user.pending if key[0] == device.id]:
             del user.pending[key]
         for stale in [key for key in self._saves if isinstance(key, tuple) and device.id in key]:
@@ -224,12 +260,9 @@ class Turn:
         self._saves["transfer"] = SaveTransfer(self.user.id, transfer)
 
     def new_id(self) -> str:
-        """A fresh UUID (version 4), from the event's entropy."""
-        self._ids += 1
-        bits = (self.entropy + self._ids * 0x9E3779B97F4A7C15F39CC0605CEDC835) % (1 << 128)
-        text = f"{bits:032x}"
-        variant = "89ab"[int(text[16], 16) & 3]
-        return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-{variant}{text[17:20]}-{text[20:]}"
+        """A UUID that nobody had: the coordinator's id is fresh for every start."""
+        self.user.ids += 1
+        return str(uuid.uuid5(_IDS, f"{self.coordinator}/{self.user.id}/{self.user.ids}"))
 
     # The end
 

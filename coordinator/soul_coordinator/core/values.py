@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 Instant = int
 """A moment on the coordinator's clock: ms since the Unix epoch."""
@@ -119,6 +119,3 @@ class QueueChange:
 
 Command = Mapping[str, Any]
 """A validated command in its wire form: `type` and that type's fields (`soul_protocol.commands`)."""
-
-FINAL: Final = frozenset({"applied", "rejected", "superseded", "expired"})
-"""The result statuses that never change."""
