@@ -30,10 +30,10 @@ async def test_a_queue_is_played_where_it_was_asked_for() -> None:
             await until(lambda: kitchen.player.client.is_online)
             result = await remote.set_queue(ALBUM, target_device=device_id(1))
             assert result.status is ResultStatus.APPLIED
-            assert not kitchen.engine.playing
+            assert here.playing() == []
             result = await remote.play()
             assert result.status is ResultStatus.APPLIED
-            assert kitchen.engine.playing
+            assert here.playing() == [device_id(1)]
             assert kitchen.engine.track == ALBUM[0]
             await until(lambda: remote.state is not None and remote.state.is_playing)
             assert remote.state is not None
@@ -51,9 +51,9 @@ async def test_every_command_is_carried_out() -> None:
             await until(lambda: kitchen.player.client.is_online)
             await _playing_on(here, remote, 1)
             await remote.pause()
-            assert not kitchen.engine.playing
+            assert here.playing() == []
             await remote.play()
-            assert kitchen.engine.playing
+            assert here.playing() == [device_id(1)]
             await remote.seek(30_000)
             assert 30_000 <= await kitchen.engine.position_ms() < 30_100
             await remote.next()
