@@ -36,7 +36,7 @@ check: $(READY) ## ruff, mypy --strict, imports, schema and docs drift
 
 bench: $(READY) ## our broker, mosquitto and stock amqtt side by side
 	@sh tests/system-packages.sh
-	@$(BIN)/python -m tests.bench
+	@$(BIN)/python tests/bench/broker_bench.py
 
 schema: $(READY) ## write config/schema from the contract
 	@$(BIN)/python -m soul_protocol.schema config/schema

@@ -292,7 +292,7 @@ def _scopes(words: str) -> frozenset[Scope]:
 
 
 def _show_code(link: str) -> None:
-    from qrcode.main import QRCode  # type: ignore[import-untyped]
+    from qrcode.main import QRCode
 
     code = QRCode(border=2)
     code.add_data(link)
