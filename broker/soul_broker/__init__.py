@@ -3,6 +3,7 @@
 The way of the data, and where it is:
 
     links, websocket, http_port   sockets to bytes: TCP and TLS, WebSocket, the shared HTTP port
+    local                         a client in the same process, without a socket
     decoder, packets              bytes to packets and back; topics: what is well formed
     connection, backlog           one client's state machine; what a slow reader has not taken
     admission, tokens, acl        who is admitted at CONNECT, and with which rights

@@ -28,6 +28,7 @@ from soul_broker.http_port import http_ports
 from soul_broker.hub import Hub
 from soul_broker.links import stream_links
 from soul_broker.listeners import BoundListener, ServerGroup, bind_listener, broker_config
+from soul_broker.local import LocalClient
 from soul_broker.packets import Publish
 from soul_broker.revocations import Revocations
 from soul_broker.session import Session, SessionKey
@@ -275,6 +276,16 @@ class SoulBroker(Broker):  # type: ignore[misc] # amqtt has no types
         }
 
     # Our own.
+
+    def attach(
+        self, *, deliver: Callable[[str, bytes, bool], None], ended: Callable[[], None]
+    ) -> LocalClient:
+        """A client in this process (`soul_broker.local`), not yet connected; while started.
+
+        Raises:
+            SoulBrokerError: there are too many connections.
+        """
+        return LocalClient(self._hub, deliver=deliver, ended=ended)
 
     def _publish_sys(self) -> None:
         uptime = int(self._loop.time() - self._started_at)

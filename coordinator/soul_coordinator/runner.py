@@ -12,6 +12,7 @@ import secrets
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -40,14 +41,36 @@ class Store(Protocol):
         """Save all or nothing; raises an error of the store's own."""
 
 
+class LinkError(Exception):
+    """The broker cannot be reached, refused the coordinator, or the connection ended."""
+
+
 class Link(Protocol):
-    """What the runner needs of the broker."""
+    """One connection to the broker."""
+
+    lost: asyncio.Future[None]
+    """Fails with `LinkError` when the connection has ended."""
 
     def publish(self, out: Outgoing) -> None:
         """Start a PUBLISH, in order."""
 
     async def drain(self) -> None:
         """Wait while too many are under way."""
+
+    async def flush(self) -> None:
+        """Wait until the broker has all of them."""
+
+
+class Connect(Protocol):
+    """Makes a link: subscribed to all that devices say, once it is entered.
+
+    Entering raises `LinkError` when the broker cannot be reached or refuses.
+    """
+
+    def __call__(
+        self, *, client_id: str, will: Outgoing, deliver: Callable[[str, bytes], None]
+    ) -> AbstractAsyncContextManager[Link]:
+        """A link that is not entered yet."""
 
 
 @dataclass(slots=True)

@@ -18,7 +18,6 @@ from typing import Final, TypeVar
 import structlog
 
 from soul_coordinator.adapters.inbound import event_of
-from soul_coordinator.adapters.mqtt import LinkError, MqttLink
 from soul_coordinator.adapters.outbound import Outgoing, close, outgoing, status
 from soul_coordinator.adapters.sqlite import SqliteStore
 from soul_coordinator.adapters.sqlite_changes import (
@@ -33,9 +32,8 @@ from soul_coordinator.clock import Clock
 from soul_coordinator.core import events, messages
 from soul_coordinator.core.coordinator import Coordinator
 from soul_coordinator.core.effects import Reply
-from soul_coordinator.runner import Counters, Inbox, Runner
+from soul_coordinator.runner import Connect, Counters, Inbox, Link, LinkError, Runner
 from soul_protocol.errors import Code
-from soul_protocol.tokens import SERVICE_USER
 
 ACCOUNTS_EVERY: Final = 0.4
 """Seconds between two looks for changed accounts; changes take effect within 1 s."""
@@ -65,18 +63,12 @@ class CoordinatorService:
 
     Args:
         store: opened by the caller, who also closes it once `run` has ended.
-        url: the broker's, `mqtt://HOST:PORT` or `mqtts://HOST:PORT`.
-        token: makes a `service` token for each connection.
-        ca: a PEM file for `mqtts://`.
+        connect: makes the link to the broker for each term (`mqtt_links`, or the server's own).
     """
 
-    def __init__(
-        self, *, store: SqliteStore, url: str, token: Callable[[], str], ca: str | None = None
-    ) -> None:
+    def __init__(self, *, store: SqliteStore, connect: Connect) -> None:
         self._store = store
-        self._url = url
-        self._token = token
-        self._ca = ca
+        self._connect = connect
         self._clock = Clock()
         self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
         self.counters = Counters()
@@ -140,14 +132,8 @@ class CoordinatorService:
         core = Coordinator(coordinator_id=secrets.token_hex(8), users=users, now=self._clock.now())
         offline = status(core.id, online=False, started_at=core.started_at)
         self._inbox.clear()
-        async with MqttLink(
-            self._url,
-            user=SERVICE_USER,
-            token=self._token(),
-            client_id=f"coordinator-{core.id}",
-            will=offline,
-            deliver=self._inbox.deliver,
-            ca=self._ca,
+        async with self._connect(
+            client_id=f"coordinator-{core.id}", will=offline, deliver=self._inbox.deliver
         ) as link:
             runner = Runner(
                 core=core,
@@ -176,7 +162,7 @@ class CoordinatorService:
             finally:
                 await _farewell(link, offline)
 
-    async def _serve(self, runner: Runner, link: MqttLink, seen: int) -> None:
+    async def _serve(self, runner: Runner, link: Link, seen: int) -> None:
         """Decide, watch the accounts, and notice when the link is lost: whichever fails first."""
         tasks: list[asyncio.Future[None]] = [
             asyncio.create_task(runner.run(), name="runner"),
@@ -192,7 +178,7 @@ class CoordinatorService:
                 task.cancel()
             await asyncio.gather(*tasks[:2], return_exceptions=True)
 
-    async def _watch_accounts(self, link: MqttLink, seen: int) -> None:
+    async def _watch_accounts(self, link: Link, seen: int) -> None:
         version = await self._in_writer(self._store.accounts_version)
         upkeep_at = self._clock.now()
         while True:
@@ -208,7 +194,7 @@ class CoordinatorService:
             for change in changes:
                 self._take_over(link, change)
 
-    def _take_over(self, link: MqttLink, change: AccountChange) -> None:
+    def _take_over(self, link: Link, change: AccountChange) -> None:
         """An account changed: tell the core, and the broker."""
         match change:
             case UserAdded():
@@ -224,7 +210,7 @@ class CoordinatorService:
             case GuestInvited(user, guest):
                 self._inbox.post(events.PassIssued(user, guest))
 
-    async def _refuse_until_saved(self, runner: Runner, link: MqttLink) -> None:
+    async def _refuse_until_saved(self, runner: Runner, link: Link) -> None:
         """Answer what arrives with `unavailable` until the store saves again."""
         for event in runner.undecided:
             self._refuse(link, event)
@@ -243,7 +229,7 @@ class CoordinatorService:
             if link.lost.done():
                 link.lost.result()
 
-    def _refuse(self, link: MqttLink, event: events.Event) -> None:
+    def _refuse(self, link: Link, event: events.Event) -> None:
         now = self._clock.now()
         if isinstance(event, events.Pinged):
             link.publish(outgoing(Reply(event.sender, messages.pong(event.t0, now)), now=now))
@@ -258,7 +244,7 @@ class CoordinatorService:
         link.publish(outgoing(Reply(sender, answer), now=now))
 
 
-async def _farewell(link: MqttLink, offline: Outgoing) -> None:
+async def _farewell(link: Link, offline: Outgoing) -> None:
     """Say that this coordinator is gone, while the link is there; DISCONNECT drops the will."""
     if not link.lost.done():
         link.publish(offline)

@@ -16,13 +16,16 @@ from soul_broker.server import BrokerSettings, SoulBroker
 from soul_broker.statistics import prometheus_text
 from soul_broker.tokens import TokenVerifier, load_public_key
 from soul_connect.cli.exits import CliError, Exit
+from soul_connect.cli.server_local import local_links
 from soul_connect.settings import ServerSettings
 from soul_coordinator.accounts import Accounts
 from soul_coordinator.accounts_key import PUBLIC_KEY, DataDirectoryError
 from soul_coordinator.adapters.http import Health, HttpSettings, make_app
+from soul_coordinator.adapters.mqtt import mqtt_links
 from soul_coordinator.adapters.sqlite import SqliteStore
 from soul_coordinator.adapters.sqlite_connection import DATABASE
 from soul_coordinator.adapters.sqlite_errors import StoreError
+from soul_coordinator.runner import Connect
 from soul_coordinator.service import CoordinatorService
 from soul_coordinator.tokens import TokenSigner, service_token
 
@@ -133,12 +136,7 @@ class Parts:
             raise CliError(Exit.USAGE, str(error)) from error
         async with contextlib.AsyncExitStack() as stack:
             stack.callback(store.close)
-            self._service = CoordinatorService(
-                store=store,
-                url=self.url,
-                token=self._service_token,
-                ca=_own_authority(settings) if self._broker is None else None,
-            )
+            self._service = CoordinatorService(store=store, connect=self._links())
             if alone and settings.http_port:
                 await stack.enter_async_context(self._http_alone())
             self._serving = serving = asyncio.create_task(self._service.run(), name="coordinator")
@@ -147,6 +145,12 @@ class Parts:
             finally:
                 serving.cancel()
                 await asyncio.gather(serving, return_exceptions=True)
+
+    def _links(self) -> Connect:
+        """How the coordinator reaches its broker: by a call in one process, else over the network."""
+        if self._broker is not None:
+            return local_links(self._broker, token=self._service_token)
+        return mqtt_links(self.url, token=self._service_token, ca=_own_authority(self.settings))
 
     def _service_token(self) -> str:
         return service_token(self._signer, now=int(time.time()), ttl=_SERVICE_TOKEN_TTL).token

@@ -18,6 +18,8 @@ from urllib.parse import urlsplit
 import aiomqtt
 
 from soul_coordinator.adapters.outbound import Outgoing
+from soul_coordinator.runner import Connect, LinkError
+from soul_protocol.tokens import SERVICE_USER
 from soul_protocol.topics import PREFIX
 
 UP_FILTER: Final = f"{PREFIX}/+/+/+/up/+"
@@ -28,10 +30,6 @@ UNACKNOWLEDGED_MAX: Final = 1_000
 
 _KEEPALIVE: Final = 15
 _TIMEOUT: Final = 10.0
-
-
-class LinkError(Exception):
-    """The broker cannot be reached, refused the coordinator, or the connection ended."""
 
 
 class _Delivery(asyncio.Queue[aiomqtt.Message]):
@@ -158,3 +156,20 @@ class MqttLink:
         """Wait until the broker has acknowledged every publish."""
         while self._pending:
             await asyncio.wait(tuple(self._pending))
+
+
+def mqtt_links(url: str, *, token: Callable[[], str], ca: str | None = None) -> Connect:
+    """Links to the broker at `url`; `token` makes a `service` token for each."""
+
+    def connect(*, client_id: str, will: Outgoing, deliver: Callable[[str, bytes], None]) -> MqttLink:
+        return MqttLink(
+            url,
+            user=SERVICE_USER,
+            token=token(),
+            client_id=client_id,
+            will=will,
+            deliver=deliver,
+            ca=ca,
+        )
+
+    return connect
