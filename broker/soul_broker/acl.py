@@ -6,7 +6,7 @@ subscription is granted only where every topic that it can match is granted, so 
 whatever matches it may be delivered.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final, Protocol
 
 from soul_broker.topics import is_filter, is_topic, matches, shared_filter, within_bounds
@@ -40,6 +40,9 @@ def contains(granted: str, requested: str) -> bool:
     return len(have) == len(want)
 
 
+_NOTHING: Final[frozenset[str]] = frozenset()
+
+
 class Rules(Protocol):
     """What a connection asks before it does something."""
 
@@ -65,7 +68,7 @@ class Permissions:
     subscribe: tuple[str, ...]
     will: bool
     retain: bool
-    exact: frozenset[str] = field(default_factory=frozenset)
+    exact: frozenset[str] = _NOTHING
     one_level: tuple[str, ...] = ()
     trees: tuple[str, ...] = ()
     patterns: tuple[str, ...] = ()
@@ -114,7 +117,8 @@ def compile_grant(grant: Grant) -> Permissions:
         subscribe=tuple(pattern for pattern in grant.subscribe if is_filter(pattern)),
         will=grant.will,
         retain=grant.retain,
-        exact=frozenset(exact),
+        # An empty frozenset is an object of 216 bytes in every connection.
+        exact=frozenset(exact) if exact else _NOTHING,
         one_level=tuple(one_level),
         trees=tuple(trees),
         patterns=tuple(patterns),

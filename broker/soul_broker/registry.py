@@ -22,8 +22,8 @@ class Registry:
         self._hub = hub
         self.open: set[Endpoint] = set()
         """Every connection whose link is there."""
-        self.users: dict[str, set[Connection]] = {}
-        """Admitted connections by user."""
+        self.users: dict[str, tuple[Connection, ...]] = {}
+        """Admitted connections by user. A tuple: a set of one costs four times as much."""
         self.sessions: dict[SessionKey, Session] = {}
         self._handed_over: weakref.WeakSet[asyncio.Transport] = weakref.WeakSet()
         # In the order in which they expire: all live equally long.
@@ -70,7 +70,7 @@ class Registry:
             for pattern in [p for p in session.subscriptions or () if not admission.rules.may_subscribe(p)]:
                 self._drop(session, pattern)
         session.connection = connection
-        self.users.setdefault(key.user, set()).add(connection)
+        self.users[key.user] = (*self.users.get(key.user, ()), connection)
         statistics = self._hub.statistics
         statistics.clients_connected += 1
         statistics.clients_total += 1
@@ -80,11 +80,12 @@ class Registry:
     def detach(self, connection: Connection, session: Session) -> None:
         """A connection has ended: its session is forgotten, or kept for a while."""
         self._hub.statistics.clients_connected -= 1
-        held = self.users.get(session.key.user)
-        if held is not None:
-            held.discard(connection)
-            if not held:
-                del self.users[session.key.user]
+        user = session.key.user
+        others = tuple(each for each in self.users.get(user, ()) if each is not connection)
+        if others:
+            self.users[user] = others
+        else:
+            self.users.pop(user, None)
         session.connection = None
         if session.clean:
             self.forget(session)

@@ -17,11 +17,13 @@ from pydantic import ValidationError
 
 from soul_broker.errors import CertificateError, RefusedTokenError
 from soul_broker.revocations import LONGEST_LIFETIME, Revocations
-from soul_protocol.roles import Identity, Role
+from soul_protocol.roles import Identity, Role, Scope
 from soul_protocol.tokens import ALGORITHM, AUDIENCE, TokenClaims
 from soul_protocol.topics import is_device
 
 _MAX_BYTES: Final = 8_192
+_NO_SCOPE: Final[frozenset[Scope]] = frozenset()
+"""One for all: an empty frozenset has 216 bytes."""
 
 ISSUED_AHEAD: Final = 1
 """Seconds that `iat` may lie ahead, for a token dated past a deletion in the same second."""
@@ -110,4 +112,5 @@ class TokenVerifier:
 def identity_of(claims: TokenClaims, client_id: str) -> Identity:
     """Who bears a verified token as `client_id`."""
     bound = claims.role in (Role.DEVICE, Role.GUEST)
-    return Identity(claims.sub, claims.role, client_id if bound else None, claims.scope)
+    scope = claims.scope or _NO_SCOPE
+    return Identity(claims.sub, claims.role, client_id if bound else None, scope)

@@ -91,13 +91,15 @@ class OtherHand:
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader, self._writer = reader, writer
+        self._turn = asyncio.Lock()
 
     async def command(self, *words: object) -> Any:
-        self._writer.write(json.dumps({"command": list(words), "request_id": 1}).encode() + b"\n")
-        while True:
-            message = json.loads(await self._reader.readline())
-            if message.get("request_id") == 1:
-                return message.get("data")
+        async with self._turn:
+            self._writer.write(json.dumps({"command": list(words), "request_id": 1}).encode() + b"\n")
+            while True:
+                message = json.loads(await self._reader.readline())
+                if message.get("request_id") == 1:
+                    return message.get("data")
 
 
 @asynccontextmanager

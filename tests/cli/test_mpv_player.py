@@ -1,0 +1,99 @@
+"""Two real mpvs behind the real program: the music goes there and back, and is never in two places."""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from cli.conftest import House
+from players_mpv.audio import OtherHand, encode, make_wav, other_hand
+from serving import Process
+from soul_connect.client import ConnectClient
+from waiting import until_async
+
+
+async def sounding(mpv: OtherHand) -> str | None:
+    """The file that this mpv plays at the moment, by its own account."""
+    paused, path = await mpv.command("get_property", "pause"), await mpv.command("get_property", "path")
+    return None if paused or path is None else Path(path).name
+
+
+@contextlib.asynccontextmanager
+async def mpv_player(house: House, folder: Path, name: str) -> AsyncIterator[tuple[str, OtherHand]]:
+    """A player with mpv, its device id, and a look into its mpv."""
+    ipc = folder / f"{name}.ipc"
+    player: Process = house.server.spawn(
+        *("player", "--name", name, "--json", "--device-file", str(folder / f"{name}.json")),
+        *("--library", str(folder), "--mpv-arg=--ao=null", f"--mpv-arg=--input-ipc-server={ipc}"),
+        token=house.token,
+    )
+    try:
+        ready = await asyncio.to_thread(player.line, "{")
+        async with other_hand(ipc) as mpv:
+            yield json.loads(ready)["device_id"], mpv
+    finally:
+        await asyncio.to_thread(player.kill)
+
+
+async def test_there_and_back(house: House, tmp_path: Path) -> None:
+    wav = make_wav(tmp_path / "1.wav", seconds=20)
+    encode(wav, tmp_path / "2.flac")
+    encode(wav, tmp_path / "3.mp3")
+    (tmp_path / "bad.flac").write_bytes(b"not music")
+    overlaps = 0
+    async with (
+        mpv_player(house, tmp_path, "Left") as (left, left_mpv),
+        mpv_player(house, tmp_path, "Right") as (right, right_mpv),
+        ConnectClient(url=house.server.url, token=house.token, ephemeral=True) as client,
+    ):
+
+        async def both() -> None:
+            nonlocal overlaps
+            while True:
+                playing = await asyncio.gather(sounding(left_mpv), sounding(right_mpv))
+                overlaps += None not in playing
+                await asyncio.sleep(0)
+
+        await client.set_queue(["1.wav", "bad.flac", "2.flac", "3.mp3"], target_device=left)
+        await client.play(target_device=left)
+        watching = asyncio.create_task(both())
+        try:
+            await client.seek(5_000)
+            await client.transfer_playback(right)
+            position: float = 0.0
+            async with asyncio.timeout(5):
+                while not position:
+                    position = await right_mpv.command("get_property", "audio-pts") or 0.0
+            assert 5.0 <= position < 8.0
+            assert abs(position * 1000 - client.position_ms()) < 150
+            await client.pause()
+            assert await right_mpv.command("get_property", "pause") is True
+            await client.play()
+            # Near the end: past the bad file, and without a gap to the good one behind it.
+            await client.seek(19_500)
+            state = await until_async(lambda: _on(client, "2.flac"))
+            assert state
+            assert client.state is not None and client.state.error is not None
+            assert client.state.error.track_id == "bad.flac"
+            await until_async(lambda: _elapsed(client))  # transfers are limited to one a second
+            await client.transfer_playback(left)
+            await client.next()
+            assert await sounding(left_mpv) == "3.mp3"
+            assert await sounding(right_mpv) is None
+        finally:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
+        # Both are told at the same moment; a message to each is the only difference.
+        assert overlaps <= 3
+        await client.pause()
+        await client.delete_device(left)
+        await client.delete_device(right)
+
+
+def _on(client: ConnectClient, track_id: str) -> bool:
+    return client.state is not None and client.state.track_id == track_id
+
+
+def _elapsed(client: ConnectClient) -> bool:
+    return client.position_ms() > 1_000
