@@ -12,7 +12,7 @@ The way of the data, and where it is:
     router, retained              who receives a topic; what a new subscription gets
     session                       what outlives a connection; QoS 1 and 2
     timers, statistics, settings  deadlines, numbers, bounds
-    listeners, certificates       ports and TLS
+    listeners, certificates       ports and TLS; allocator: its memory
     server                        `SoulBroker`: all of it as an amqtt broker
     gateway, amqtt_gateway        amqtt's plugins, asked and told
     plugins                       our rules as plugins for a stock amqtt broker

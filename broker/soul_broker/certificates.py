@@ -69,7 +69,6 @@ def server_context(certificates: Certificates) -> ssl.SSLContext:
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.num_tickets = 0
     try:
         context.load_cert_chain(certificates.certificate, certificates.key)
     except (OSError, ssl.SSLError) as error:

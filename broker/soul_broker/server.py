@@ -19,6 +19,7 @@ from amqtt.session import Session as AmqttSession
 
 from soul_broker import packets as mqtt
 from soul_broker.admission import ANYBODY
+from soul_broker.allocator import keep_large_buffers_apart
 from soul_broker.amqtt_gateway import AmqttGateway, ClientView, retained_view, sessions_view
 from soul_broker.certificates import Certificates, server_context
 from soul_broker.connection import Connection
@@ -136,6 +137,7 @@ class SoulBroker(Broker):  # type: ignore[misc] # amqtt has no types
                     continue
                 if listener.ssl:
                     self._create_ssl_context(listener)
+                    keep_large_buffers_apart()
                 host, port = self._split_bindaddr_port(listener["bind"], DEFAULT_PORTS[listener["type"]])
                 self._bound[name] = bind_listener(name, host, port)
         except BaseException:
