@@ -71,14 +71,19 @@ def _explain(parts: "Parts") -> None:
     where = "" if parts.settings.data_dir == default_data_dir() else f" --data-dir {parts.settings.data_dir}"
     port = parts.url.rsplit(":", 1)[1]
     observer = f'"$({program} token {USER} --role observer{where})"'
+    traffic = (
+        "  What crosses the broker:\n\n"
+        f"    mosquitto_sub -h 127.0.0.1 -p {port} -u {USER} -P {observer} -t 'soul/v1/{USER}/#' -v\n\n"
+        if parts.url.startswith("mqtt:")  # mosquitto_sub speaks no WebSocket
+        else ""
+    )
     sys.stderr.write(
         f"\n  Two players of the user {USER} are online: {' and '.join(NAMES)}. In another terminal:\n\n"
         f'    export SOUL_CONNECT_URL={parts.url} SOUL_CONNECT_TOKEN="$({program} token {USER}{where})"\n'
         f"    {program} devices\n"
         f"    {program} queue one two three --on Kitchen && {program} play\n"
         f'    {program} transfer "Living room"\n\n'
-        f"  What crosses the broker:\n\n"
-        f"    mosquitto_sub -h 127.0.0.1 -p {port} -u {USER} -P {observer} -t 'soul/v1/{USER}/#' -v\n\n"
+        f"{traffic}"
         f"  Ctrl-C ends it.\n\n"
     )
     sys.stderr.flush()

@@ -72,11 +72,18 @@ class Parts:
 
     @property
     def url(self) -> str:
-        """The broker as the coordinator reaches it: its own listener, or the one that is set."""
+        """The broker as a client on this machine reaches it.
+
+        Raises:
+            CliError: neither the MQTT nor the HTTP port is on.
+        """
         if self._broker is None:
             return self.settings.broker_url or f"mqtt://127.0.0.1:{self.settings.mqtt_port or 1883}"
-        host, port = self._broker.addresses.get("tcp") or self._broker.addresses["internal"]
-        return f"mqtt://{_joined(_reachable(host), port)}"
+        for name, scheme, path in (("tcp", "mqtt", ""), ("http", "ws", "/mqtt")):
+            if name in self._broker.addresses:
+                host, port = self._broker.addresses[name]
+                return f"{scheme}://{_joined(_reachable(host), port)}{path}"
+        raise CliError(Exit.USAGE, "The demo's players need the MQTT or the HTTP port: set one of them.")
 
     @contextlib.asynccontextmanager
     async def broker(self, *, with_api: bool) -> AsyncIterator[None]:
@@ -107,9 +114,6 @@ class Parts:
             http_port=settings.http_port or None,
             certificates=_certificates(settings) if settings.tls_port else None,
         )
-        if not settings.mqtt_port:
-            # The coordinator is a client like others: it needs a listener, if only its own.
-            config["listeners"]["internal"] = {"type": "tcp", "bind": "127.0.0.1:0"}
         return SoulBroker(
             config,
             settings=BrokerSettings(
