@@ -72,18 +72,14 @@ class Parts:
 
     @property
     def url(self) -> str:
-        """The broker as a client on this machine reaches it.
-
-        Raises:
-            CliError: neither the MQTT nor the HTTP port is on.
-        """
+        """The broker as a client on this machine reaches it: the MQTT or the HTTP port must be on."""
         if self._broker is None:
             return self.settings.broker_url or f"mqtt://127.0.0.1:{self.settings.mqtt_port or 1883}"
         for name, scheme, path in (("tcp", "mqtt", ""), ("http", "ws", "/mqtt")):
             if name in self._broker.addresses:
                 host, port = self._broker.addresses[name]
                 return f"{scheme}://{_joined(_reachable(host), port)}{path}"
-        raise CliError(Exit.USAGE, "The demo's players need the MQTT or the HTTP port: set one of them.")
+        raise LookupError("neither the MQTT nor the HTTP port is on")
 
     @contextlib.asynccontextmanager
     async def broker(self, *, with_api: bool) -> AsyncIterator[None]:

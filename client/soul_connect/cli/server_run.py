@@ -12,7 +12,7 @@ from typing import Any, Final, Literal
 
 import structlog
 
-from soul_connect.cli.exits import Exit
+from soul_connect.cli.exits import CliError, Exit
 from soul_connect.settings import ServerSettings
 
 Part = Literal["serve", "broker", "coordinator"]
@@ -28,6 +28,9 @@ def run(part: Part, *, config: Path | None, demo: bool = False, **options: Any) 
         SettingsError, CliError: a bad setting, or a taken port.
     """
     settings = ServerSettings.load(config, options)
+    if demo and not (settings.mqtt_port or settings.http_port):
+        text = "The demo's players need the MQTT or the HTTP port: set one of them."
+        raise CliError(Exit.USAGE, text)
     _log_to_stderr(settings)
     _raise_file_limit()
     main = _until_signal(part, settings, demo=demo)
