@@ -18,20 +18,14 @@ from soul_coordinator.adapters.inbound import event_of
 from soul_coordinator.adapters.outbound import outgoing
 from soul_coordinator.core.coordinator import Coordinator
 from soul_coordinator.core.effects import CloseConnection, Effect, Execute, Publish, Reply
-from soul_coordinator.core.events import DeadlineReached, Event, PassIssued, PassIssued
+from soul_coordinator.core.events import DeadlineReached, Event, PassIssued
 from soul_coordinator.core.records import GuestPass
-from soul_coordinator.core.values import Address
 from soul_protocol import codec
 from soul_protocol.topics import AllChannel, DownChannel, UpChannel, up_topic
 
 Json = dict[str, Any]
 START = 1_700_000_000_000
 QUEUE = [f"track-{n}" for n in range(8)]
-
-
-def uuid(number: int) -> str:
-    """A recognizable id."""
-    return f"{number:08x}-0000-4000-8000-000000000000"
 
 
 class House:
