@@ -10,10 +10,9 @@ once, so that no two devices ever play. It is authoritative for what it plays: e
 is reported at once with QoS 1, the position each second with QoS 0.
 """
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, assert_never
+from typing import assert_never
 
 from soul_connect.actions import Order
 from soul_connect.picture import position_at
@@ -31,6 +30,7 @@ from soul_connect.players.engine import (
     VolumeChanged,
 )
 from soul_connect.players.execution import RefusedError, execute
+from soul_connect.players.handover import START_AFTER, position_now, reported, server_now, sound
 from soul_connect.players.ledger import Ledger
 from soul_connect.players.station import Station
 from soul_connect.players.turntable import Turntable
@@ -48,12 +48,6 @@ from soul_protocol.errors import Code
 from soul_protocol.limits import PREPARED_DROPPED_AFTER, TICK_EVERY
 from soul_protocol.models import LastKnownState, PlaybackState, ReportedState
 from soul_protocol.up import PlaybackFailed, PlaybackReady, PlaybackStarted
-
-START_AFTER: Final = 120
-"""How long (ms) after the commit a handed-over track sounds: by then the old renderer is silent.
-
-The position counts it, so that everyone still agrees; nobody misses a moment that short.
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +96,9 @@ class Renderer:
             self.epoch = state.epoch
             if registered.should_resume or self.table.track_id is None:
                 # Silent, at the position: whether to go on is for people or the coordinator to say.
-                await self.table.put_on(Deck.of(state), position_ms=self._position(state), play=False)
+                await self.table.put_on(
+                    Deck.of(state), position_ms=position_now(self._station, state), play=False
+                )
             await self.report()
         elif self.epoch is not None:
             await self._go_idle()
@@ -198,7 +194,7 @@ class Renderer:
             state = self._station.state
             if state is None:
                 return False
-            deck, position_ms = Deck.of(state), self._position(state)
+            deck, position_ms = Deck.of(state), position_now(self._station, state)
         if deck is not None and not await self.table.put_on(deck, position_ms=position_ms, play=True):
             return False
         if deck is None and not await self.table.play():
@@ -239,7 +235,7 @@ class Renderer:
         last = self._last_known
         if self.epoch is not None:
             playing, position = self.table.playing, self.table.guess(now)
-            state = self._reported(position, self._station.server_time(now) if playing else None)
+            state = reported(self.table, position, self._station.server_time(now) if playing else None)
             last = LastKnownState.model_validate({**dict(state), "epoch": self.epoch})
         return Offer(volume=self.table.volume, last_known_state=last)
 
@@ -254,7 +250,7 @@ class Renderer:
                 self._told(sent)
             return
         spot = await self.table.where()
-        state = self._reported(spot.position_ms, self._station.server_time(spot.at))
+        state = reported(self.table, spot.position_ms, self._station.server_time(spot.at))
         quiet = tick and not self._ledger.applied and not self._ledger.refused
         sent = self._station.report_state(
             state,
@@ -272,30 +268,6 @@ class Renderer:
     def _told(self, sent: bool) -> None:
         if sent:
             self._ledger.told()
-
-    def _reported(self, position_ms: int, at: int | None, *, queue: bool = False) -> ReportedState:
-        table = self.table
-        return ReportedState(
-            track_id=table.track_id or table.deck.track(),
-            position_ms=position_ms,
-            position_at=at,
-            is_playing=table.playing,
-            queue=table.deck.tracks if queue and not table.deck.is_window else None,
-            queue_position=table.deck.index,
-            volume=table.volume,
-            shuffle=table.deck.shuffle,
-            repeat_mode=table.deck.repeat,
-            duration_ms=table.duration_ms,
-            error=table.error,
-        )
-
-    def _server_now(self, state: PlaybackState) -> int:
-        """Now on the coordinator's clock; before the first contact, when `state` was true."""
-        now = self._station.server_time(self._station.now())
-        return state.position_at if now is None else now
-
-    def _position(self, state: PlaybackState) -> int:
-        return position_at(state, self._server_now(state))
 
     async def _execute(self, order: ExecuteCommand) -> None:
         if order.id in self._ledger:
@@ -347,7 +319,10 @@ class Renderer:
         if self.epoch is None:
             try:
                 await self.table.put_on(
-                    Deck.of(order.state), position_ms=self._position(order.state), play=False, skip=False
+                    Deck.of(order.state),
+                    position_ms=position_now(self._station, order.state),
+                    play=False,
+                    skip=False,
                 )
             except EngineError as error:
                 self._fail(order.transfer_id, error)
@@ -366,7 +341,7 @@ class Renderer:
         self.epoch, self._started = order.epoch, order.transfer_id
         state, deck = order.state, Deck.of(order.state)
         sounds_at = state.position_at + (START_AFTER if state.is_playing else 0)
-        at = max(sounds_at, self._server_now(state))
+        at = max(sounds_at, server_now(self._station, state))
         try:
             if (
                 prepared is not None
@@ -378,22 +353,12 @@ class Renderer:
             else:
                 await self.table.put_on(deck, position_ms=position_at(state, at), play=False, skip=False)
             if state.is_playing:
-                await self._sound(state, at)
+                await sound(self._station, self.table, state, at)
         except EngineError as error:
             self._fail(order.transfer_id, error)
         else:
             self._station.report_outcome(PlaybackStarted(transfer_id=order.transfer_id))
         await self.report()
-
-    async def _sound(self, state: PlaybackState, at: int) -> None:
-        """Play what is loaded for the moment `at`, when that has come."""
-        late = self._server_now(state) - at
-        if late < 0:
-            await asyncio.sleep(-late / 1_000)
-        elif late > START_AFTER:
-            # Loading took its time: the music is further by now.
-            await self.table.seek(self._position(state))
-        await self.table.play()
 
     async def _stop(self, order: StopPlayback) -> None:
         if order.reason is StopReason.ABORTED:
@@ -426,5 +391,5 @@ class Renderer:
         self._claiming, self._unclaimed = True, False
         self._prepared = None
         spot = await self.table.where()
-        state = self._reported(spot.position_ms, self._station.server_time(spot.at), queue=True)
+        state = reported(self.table, spot.position_ms, self._station.server_time(spot.at), queue=True)
         self._ask_claim(state)
