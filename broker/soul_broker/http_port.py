@@ -53,11 +53,10 @@ def origin_allowed(origin: str | None, hosts: Iterable[str], allowed: frozenset[
 class HttpPort(asyncio.Protocol):
     """A socket of the HTTP port until its first request is read."""
 
-    __slots__ = ("_factory", "_head", "_hub", "_since", "_transport", "gate", "secure", "slot")
+    __slots__ = ("_factory", "_head", "_hub", "_since", "_transport", "gate", "slot")
 
-    def __init__(self, hub: Hub, gate: Gate, factory: Factory | None, *, secure: bool) -> None:
+    def __init__(self, hub: Hub, gate: Gate, factory: Factory | None) -> None:
         self.gate = gate
-        self.secure = secure
         self.slot = -1
         self._hub = hub
         self._factory = factory
@@ -187,8 +186,6 @@ def _address(peer: str) -> str:
     return str(mapped or found)
 
 
-def http_ports(
-    hub: Hub, gate: Gate, factory: Factory | None, *, secure: bool
-) -> Callable[[], asyncio.BaseProtocol]:
+def http_ports(hub: Hub, gate: Gate, factory: Factory | None) -> Callable[[], asyncio.BaseProtocol]:
     """The protocol factory of an HTTP listener."""
-    return lambda: HttpPort(hub, gate, factory, secure=secure)
+    return lambda: HttpPort(hub, gate, factory)

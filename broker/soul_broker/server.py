@@ -174,7 +174,7 @@ class SoulBroker(Broker):  # type: ignore[misc] # amqtt has no types
         limit = self.listeners_config[listener_name].max_connections
         gate = Gate(listener_name, max(0, limit))
         if listener_type == ListenerType.WS:
-            factory = http_ports(self._hub, gate, self._http_factory, secure=ssl_context is not None)
+            factory = http_ports(self._hub, gate, self._http_factory)
         else:
             factory = stream_links(self._hub, gate)
         return await ServerGroup.serve(

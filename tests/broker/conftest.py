@@ -1,11 +1,12 @@
 """A real broker on ephemeral ports for each test."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import uvloop
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from broker.house import KEY, Running, Start
@@ -13,6 +14,11 @@ from soul_broker.certificates import Certificates, own_certificates
 from soul_broker.listeners import listener_config
 from soul_broker.server import BrokerSettings, SoulBroker
 from soul_broker.tokens import TokenVerifier
+
+
+def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Every test on both loops: uvloop is what `serve` runs on, asyncio what it falls back to."""
+    return {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
 
 
 @pytest.fixture(scope="session")

@@ -35,8 +35,7 @@ async def slow_reader(running: Running, *, qos: int) -> Raw:
     await client.receive()
     client.send(wire.subscribe(("soul/v1/alice/#", qos), packet_id=2))
     await client.receive()
-    assert isinstance(writer.transport, asyncio.Transport)
-    writer.transport.pause_reading()
+    client.read_no_more()
     return client
 
 
@@ -60,8 +59,7 @@ async def test_a_slow_reader_loses_ticks_and_no_memory(start: Start) -> None:
     assert statistics.slow_closed == 0
     # It is still there, and what it reads when it reads again is whole messages, the latest among them.
     service.send(wire.publish(STATE, b"last"))
-    assert isinstance(slow.writer.transport, asyncio.Transport)
-    slow.writer.transport.resume_reading()
+    slow.read_again()
     while (await slow.message()).payload != b"last":
         pass
 

@@ -64,8 +64,7 @@ async def test_starts_again_after_a_shutdown(start: Start) -> None:
 async def test_shutdown_does_not_wait_for_those_who_do_not_read(start: Start) -> None:
     running: Running = await start()
     watch = await running.watch("soul/v1/#", qos=0)
-    assert isinstance(watch.writer.transport, asyncio.Transport)
-    watch.writer.transport.pause_reading()
+    watch.read_no_more()
     service = await running.service()
     service.send(wire.publish("soul/v1/alice/all/state", b"x" * 100_000) * 100)
     await service.silent()

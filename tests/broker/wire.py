@@ -3,7 +3,7 @@
 import asyncio
 import ssl
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import NamedTuple, Self, cast
 
 WAIT = 5.0
 """Seconds within which anything expected must come."""
@@ -127,6 +127,13 @@ class Raw:
     def drop(self) -> None:
         """Gone without a word, as a killed process is."""
         self.writer.transport.abort()
+
+    def read_no_more(self) -> None:
+        """Leave to the socket's buffers what the broker sends."""
+        cast("asyncio.Transport", self.writer.transport).pause_reading()
+
+    def read_again(self) -> None:
+        cast("asyncio.Transport", self.writer.transport).resume_reading()
 
     async def receive(self) -> bytes:
         """The next packet, whole."""
