@@ -5,6 +5,7 @@ import pytest
 from coordinator.core.kit import START, House
 from soul_coordinator.core.coordinator import Coordinator
 from soul_coordinator.core.events import DeadlineReached, TokenEnded, UserRemoved
+from soul_protocol import limits
 
 
 def online(house: House) -> set[str]:
@@ -86,7 +87,7 @@ def test_a_loss_shows_after_3_s_of_grace() -> None:
     house = House()
     kitchen = house.device()
     kitchen.lose()
-    house.pass_time(2_999)
+    house.pass_time(limits.LOSS_GRACE - 1)
     assert online(house) == {"Kitchen"}
     house.pass_time(1)
     assert online(house) == set()
