@@ -6,7 +6,7 @@ it, never before it. Times are seconds of one monotonic clock, passed in by the 
 
 from typing import Final, Generic, Protocol, TypeVar
 
-RESOLUTION: Final = 0.25
+RESOLUTION: Final = 0.1
 """Seconds in one slot: how late a deadline may fire, beside the caller's own delay."""
 
 

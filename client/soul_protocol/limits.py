@@ -27,7 +27,7 @@ SAFE_INTEGER: Final = 2**53 - 1
 KEEPALIVE_SECONDS: Final = 30
 PING_EVERY: Final = 30 * SECOND
 SILENCE: Final = 90 * SECOND
-LOSS_GRACE: Final = 2_700
+LOSS_GRACE: Final = 2_600
 """The contract's 3 s, less what the broker's timer and the way take: a silent link shows within 48 s."""
 RESTART_GRACE: Final = 15 * SECOND
 REGISTER_REPEAT: Final = 5 * SECOND
