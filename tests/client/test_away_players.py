@@ -1,0 +1,136 @@
+"""Renderers whose connection ends: the music goes on, or is found again, and never plays twice."""
+
+from pathlib import Path
+
+from client.simulation import World, device_id, world
+from client.virtual_time import after, simulated, until
+from soul_connect.device_file import DeviceFile
+
+ALBUM = tuple(f"track-{number}?duration_ms=600000" for number in range(5))
+
+
+async def _kitchen_plays(here: World) -> None:
+    async with here.client() as remote:
+        await remote.set_queue(ALBUM, target_device=device_id(1))
+        await remote.play()
+
+
+@simulated
+async def test_music_plays_on_through_a_restart_of_the_server() -> None:
+    async with world() as here:
+        kitchen = here.player(1)
+        await until(lambda: kitchen.player.client.is_online)
+        await _kitchen_plays(here)
+        here.broker.kill()
+        here.home.kill()
+        await after(20)
+        assert kitchen.engine.playing
+        here.broker.online = True
+        here.home.start()
+        async with here.client() as remote:
+            await until(lambda: kitchen.player.client.is_online)
+            await after(20)
+            assert kitchen.engine.playing
+            assert remote.state is not None
+            assert remote.state.is_playing
+            assert abs(remote.position_ms() - await kitchen.engine.position_ms()) < 50
+            await remote.pause()
+            assert not kitchen.engine.playing
+
+
+@simulated
+async def test_a_cut_connection_comes_back_and_the_music_never_stopped() -> None:
+    async with world() as here:
+        kitchen = here.player(1)
+        await until(lambda: kitchen.player.client.is_online)
+        await _kitchen_plays(here)
+        here.broker.lose(here.broker.links[device_id(1)], by_peer=True)
+        await until(lambda: not kitchen.player.client.is_online)
+        await until(lambda: kitchen.player.client.is_online, seconds=5)
+        await after(10)
+        assert here.playing() == [device_id(1)]
+        lines = [line["event"] for line in here.log]
+        assert lines.count("play") == 1
+
+
+@simulated
+async def test_a_renderer_that_lost_its_place_stops_when_it_returns() -> None:
+    async with world() as here:
+        kitchen, study = here.player(1), here.player(2)
+        await until(lambda: kitchen.player.client.is_online and study.player.client.is_online)
+        await _kitchen_plays(here)
+        here.broker.unreachable.add(device_id(1))
+        here.broker.lose(here.broker.links[device_id(1)], by_peer=True)
+        await after(10)
+        assert kitchen.engine.playing  # nobody told it otherwise
+        async with here.client() as remote:
+            await remote.transfer_playback(device_id(2))
+            await remote.play()
+            here.broker.unreachable.clear()
+            await until(lambda: kitchen.player.client.is_online)
+            await until(lambda: here.playing() == [device_id(2)], seconds=1)
+            assert kitchen.engine.track is None
+            assert not kitchen.player.is_active
+
+
+@simulated
+async def test_a_killed_player_returns_silent_where_it_was(tmp_path: Path) -> None:
+    async with world() as here:
+        path = tmp_path / "kitchen.json"
+        kitchen = here.player(1, device_file=DeviceFile(path))
+        async with here.client() as remote:
+            await until(lambda: kitchen.player.client.is_online)
+            await remote.set_queue(ALBUM, target_device=kitchen.id)
+            await remote.play()
+            await after(30)
+            kitchen.crash(here)
+            await kitchen.leave()
+            await until(lambda: remote.state is not None and remote.state.paused_reason == "device_offline")
+            await after(180)
+            again = here.player(1, device_file=DeviceFile(path))
+            assert again.id == kitchen.id
+            await until(lambda: again.engine.track == ALBUM[0])
+            assert not again.engine.playing
+            assert 28_000 < await again.engine.position_ms() <= 30_100
+            await remote.play()
+            assert again.engine.playing
+
+
+@simulated
+async def test_a_player_that_said_goodbye_returns_silent_where_it_was(tmp_path: Path) -> None:
+    async with world() as here:
+        path = tmp_path / "kitchen.json"
+        kitchen = here.player(1, device_file=DeviceFile(path))
+        async with here.client() as remote:
+            await until(lambda: kitchen.player.client.is_online)
+            await remote.set_queue(ALBUM, target_device=kitchen.id)
+            await remote.play()
+            await after(30)
+            await kitchen.leave()
+            assert not kitchen.engine.playing
+            await until(lambda: remote.state is not None and not remote.state.is_playing)
+            again = here.player(1, device_file=DeviceFile(path))
+            await until(lambda: again.player.client.is_online)
+            await after(5)
+            assert not again.engine.playing
+            assert again.engine.track == ALBUM[0]
+            assert 29_900 < await again.engine.position_ms() <= 30_100
+
+
+@simulated
+async def test_play_pressed_without_a_server_is_claimed_when_it_is_back() -> None:
+    async with world() as here:
+        kitchen = here.player(1)
+        await until(lambda: kitchen.player.client.is_online)
+        here.broker.kill()
+        await until(lambda: not kitchen.player.client.is_online)
+        assert await kitchen.player.play_here(ALBUM)
+        assert kitchen.engine.playing
+        await after(30)
+        here.broker.online = True
+        async with here.client() as remote:
+            await until(lambda: remote.state is not None and remote.state.device_id == device_id(1))
+            assert remote.state is not None
+            assert remote.state.is_playing
+            assert remote.state.queue == ALBUM
+            assert kitchen.engine.playing

@@ -1,0 +1,98 @@
+import random
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from soul_connect.reconnect import (
+    BASE,
+    CAP,
+    LASTED,
+    REFUSALS,
+    REFUSED_WAIT,
+    AskToken,
+    GiveUp,
+    Reconnect,
+    Wait,
+)
+
+
+def unit(seed: int = 1, *, can_ask: bool = True) -> Reconnect:
+    return Reconnect(rng=random.Random(seed), can_ask=can_ask)
+
+
+@given(st.integers(), st.integers(min_value=1, max_value=200))
+def test_waits_spread_over_a_range_that_doubles_up_to_the_cap(seed: int, failures: int) -> None:
+    reconnect = unit(seed)
+    for number in range(failures):
+        assert 0 <= reconnect.lost(0).ms <= min(CAP, BASE * 2**number)
+
+
+def test_the_whole_range_is_used() -> None:
+    waits = []
+    for seed in range(400):
+        reconnect = unit(seed)
+        for _ in range(8):
+            wait = reconnect.lost(0)
+        waits.append(wait.ms)
+    assert min(waits) < CAP / 20
+    assert max(waits) > CAP * 19 / 20
+    assert abs(sum(waits) / len(waits) - CAP / 2) < CAP / 20
+
+
+@given(st.integers(), st.floats(min_value=0, max_value=100_000))
+def test_half_of_all_are_back_within_a_second_of_the_server(seed: int, outage: float) -> None:
+    back = []
+    chance = random.Random(seed)
+    for _ in range(60):
+        reconnect, now = Reconnect(rng=chance, can_ask=False), 0.0
+        while now < outage:
+            now += reconnect.lost(now).ms + 1
+        back.append(now - outage)
+    back.sort()
+    assert back[-1] <= CAP + 1
+    assert back[30] < 1_300  # 730 expected; this is what chance allows 60 clients
+
+
+def test_a_connection_that_lasted_starts_over_and_a_short_one_does_not() -> None:
+    reconnect = unit()
+    for _ in range(10):
+        reconnect.lost(0)
+    reconnect.online(0)
+    assert reconnect.lost(LASTED).ms <= BASE
+    for _ in range(10):
+        reconnect.lost(0)
+    reconnect.online(0)
+    waits = []
+    for _ in range(50):
+        reconnect.online(0)
+        waits.append(reconnect.lost(LASTED - 1).ms)
+    assert max(waits) > BASE
+
+
+def test_without_anybody_to_ask_the_first_refusal_is_the_last() -> None:
+    assert unit(can_ask=False).refused() == GiveUp()
+
+
+def test_fresh_tokens_are_tried_slowly_and_not_for_ever() -> None:
+    reconnect = unit()
+    assert reconnect.refused() == AskToken(0)
+    assert reconnect.token_given(is_new=True) == Wait(0)
+    for _ in range(REFUSALS - 1):
+        assert reconnect.refused() == AskToken(REFUSED_WAIT)
+    assert reconnect.refused() == GiveUp()
+
+
+def test_being_registered_forgives_refusals() -> None:
+    reconnect = unit()
+    reconnect.refused()
+    reconnect.online(5)
+    assert reconnect.refused() == AskToken(0)
+
+
+def test_the_same_token_again_is_no_token() -> None:
+    assert unit().token_given(is_new=False) == GiveUp()
+
+
+def test_someone_who_cannot_answer_is_asked_again_without_hurry() -> None:
+    step = unit().token_unavailable()
+    assert BASE <= step.ms <= BASE + CAP
