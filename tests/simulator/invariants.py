@@ -1,0 +1,197 @@
+"""What must hold after every event, whatever the links and clocks did."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from simulator.store import MemoryStore, user_of
+from soul_coordinator.core import events
+from soul_coordinator.core.coordinator import Coordinator
+from soul_coordinator.core.effects import CloseConnection, Effect, Execute, Publish, Reply
+from soul_coordinator.core.user import User
+from soul_coordinator.core.values import Address, Message, Playback
+from soul_protocol import limits
+
+REQUESTS = (
+    events.CommandRequested,
+    events.TransferRequested,
+    events.PlaybackClaimed,
+    events.RenameRequested,
+    events.DeletionRequested,
+)
+PATIENCE = limits.COMMAND_LIFETIME_MAX + limits.TRANSFER_RESTART
+"""No request waits longer than this for its final result."""
+
+
+class BrokenError(AssertionError):
+    """An invariant does not hold."""
+
+
+def require(holds: bool, what: str) -> None:
+    if not holds:
+        raise BrokenError(what)
+
+
+class Invariants:
+    """Watches a core: its events, its effects, and its users after each."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        self.store = store
+        self.now = 0
+        self.sequences: dict[str, int] = {}
+        self.renderers: dict[tuple[str, int], str] = {}
+        self.sounding: dict[tuple[str, int], str] = {}
+        self.finals: dict[tuple[str, str], tuple[str, str | None, int]] = {}
+        self.open: dict[tuple[str, str], int] = {}
+        self._due: list[tuple[int, tuple[str, str]]] = []
+
+    # Before and after one event
+
+    def before(self, core: Coordinator, event: events.Event) -> tuple[User | None, Playback | None, bool]:
+        sender: Address | None = getattr(event, "sender", None)
+        user = core.users.get(sender.user) if sender is not None else None
+        known = False
+        if user is not None and sender is not None and isinstance(event, REQUESTS):
+            receipt = user.receipts.get(sender.device, {}).get(event.id)
+            known = receipt is not None and self.now - receipt.at <= limits.REMEMBERED_FOR
+        return user, None if user is None else user.playback, known
+
+    def after(
+        self,
+        event: events.Event | None,
+        effects: Sequence[Effect],
+        was: tuple[User | None, Playback | None, bool],
+    ) -> None:
+        user, playback, known = was
+        told = False
+        for effect in effects:
+            match effect:
+                case Reply(to, message):
+                    told, whose = True, to.user
+                    if message["type"] == "command_result":
+                        self._answered(to, message)
+                        if message.get("code") == "transfer_failed" and user is not None:
+                            self._untouched(event, user, playback)
+                case Execute(to, message):
+                    told, whose = True, to.user
+                    self._one_renderer(to, message)
+                case Publish(whose, channel, message):
+                    told = True
+                    if channel == "state" and message is not None:
+                        self._in_order(whose, message["state"], starting=event is None)
+                case CloseConnection(whose):
+                    told = True
+                case _:
+                    whose = user_of(effect)
+                    require(event is None or isinstance(event, events.DeadlineReached) or not told,
+                            f"{effect} is saved after something was told")  # fmt: skip
+            require(user is None or whose == user.id, f"{effect} crosses users")
+        if known and user is not None:
+            require(user.playback is playback, "a repeated request changed the state")
+            again = [one for one in effects if isinstance(one, Execute)]
+            again = [one for one in again if one.message.get("command", {}).get("type") != "set_window"]
+            require(not again, f"a repeated request was carried out again: {again}")
+        self._nobody_waits()
+
+    # The rules
+
+    def _in_order(self, user: str, state: Message, *, starting: bool) -> None:
+        last, sequence = self.sequences.get(user, 0), state["sequence"]
+        saved = self.store.of(user).playback.sequence
+        if starting:
+            require(sequence == saved and sequence >= last, f"started at {sequence}, {last} was told")
+        else:
+            require(sequence == last + 1, f"sequence {sequence} after {last}")
+        self.sequences[user] = sequence
+        owner = state["device_id"]
+        if owner is not None:
+            self._renders(user, state["epoch"], owner)
+
+    def _renders(self, user: str, epoch: int, device: str) -> None:
+        owner = self.renderers.setdefault((user, epoch), device)
+        require(owner == device, f"epoch {epoch} of {user} has two renderers: {owner}, {device}")
+
+    def _one_renderer(self, to: Address, message: Message) -> None:
+        if message["type"] == "start_playback":
+            self._renders(to.user, message["epoch"], to.device)
+
+    def sounds(self, user: str, epoch: int, device: str) -> None:
+        """A device plays in an epoch."""
+        owner = self.sounding.setdefault((user, epoch), device)
+        require(owner == device, f"two devices play in epoch {epoch} of {user}: {owner}, {device}")
+
+    def _answered(self, to: Address, message: Message) -> None:
+        key = to.device, message["id"]
+        final = self.finals.get(key)
+        if final is not None and self.now - final[2] > limits.REMEMBERED_FOR:
+            final = None
+        answer = message["status"], message.get("code")
+        if message["status"] == "accepted":
+            require(final is None, f"{key} was {final} and is accepted now")
+            if key not in self.open:
+                self.open[key] = self.now
+                self._due.append((self.now + PATIENCE, key))
+            return
+        require(final is None or final[:2] == answer, f"{key} was {final} and is {answer} now")
+        if final is None:
+            self.finals[key] = (*answer, self.now)
+        self.open.pop(key, None)
+
+    def _nobody_waits(self) -> None:
+        while self._due and self._due[0][0] < self.now:
+            _, key = self._due.pop(0)
+            since = self.open.get(key)
+            require(since is None or since + PATIENCE >= self.now, f"{key} has no final result since {since}")
+
+    def _untouched(self, event: events.Event | None, user: User, before: Playback | None) -> None:
+        """A transfer that failed before its commit leaves the source as it was."""
+        failed_early = self.store.of(user.id).record.transfer is None and isinstance(
+            event, events.TransferAnswered
+        )
+        if failed_early and user.playback.paused_reason != "playback_failed":
+            require(user.playback is before, "a transfer that failed touched its source")
+
+    # Restart
+
+    def saved(self, core: Coordinator) -> None:
+        """What a restart would load is what the core knows."""
+        for record in self.store.load():
+            user = core.users.get(record.id)
+            if user is None:
+                continue
+            live, kept = user.playback, record.playback
+            if live.is_playing:
+                kept = replace(kept, position_ms=live.position_ms, position_at=live.position_at)
+            require(live == kept, f"state: {live} is saved as {kept}")
+            devices = {one.id: replace(one.record(), last_seen=0) for one in user.listed}
+            rows = {one.id: replace(one, last_seen=0) for one in record.devices}
+            require(devices == rows, f"devices: {devices} are saved as {rows}")
+            numbers = {one.number: one for one in user.pending.values()}
+            require(numbers == {one.number: one for one in record.pending}, "pending commands")
+            require(user.issued == dict(record.issued) and user.loss == record.loss, "context")
+            committed = None if user.handover is None else user.handover.committed
+            require((committed and committed.id) == (record.transfer and record.transfer.id), "transfer")
+            for receipt in record.receipts:
+                known = user.receipts.get(receipt.requester.device, {}).get(receipt.id)
+                require(known == receipt, f"receipt {known} is saved as {receipt}")
+
+    def restarted(self) -> None:
+        """The process is gone: what waited for an uncommitted transfer waits no more."""
+        for user in self.store.users.values():
+            record = user.record.transfer
+            waiting = set(user.pending)
+            if record is not None and record.requester is not None and record.request is not None:
+                waiting.add((record.requester.device, record.request))
+            for key, receipt in user.receipts.items():
+                require(receipt.status != "accepted" or key in waiting, f"{receipt} has no end")
+        kept = {key for user in self.store.users.values() for key in user.receipts}
+        self.open = {key: since for key, since in self.open.items() if key in kept}
+        self.forget_old()
+
+    def forgotten(self, device: str) -> None:
+        """A device is deleted, and its requests with it."""
+        self.open = {key: since for key, since in self.open.items() if key[0] != device}
+        self.finals = {key: one for key, one in self.finals.items() if key[0] != device}
+
+    def forget_old(self) -> None:
+        horizon = self.now - limits.REMEMBERED_FOR
+        self.finals = {key: one for key, one in self.finals.items() if one[2] >= horizon}

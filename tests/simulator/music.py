@@ -1,0 +1,108 @@
+"""What a model renderer plays."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from soul_coordinator.core.values import Report
+
+
+class Music:
+    """A queue, a place in it, and a position that runs while it plays. `epoch` None: nothing loaded."""
+
+    def __init__(self) -> None:
+        self.epoch: int | None = None
+        self.queue: tuple[str, ...] = ()
+        self.place = self.offset = self.position = self.at = 0
+        self.playing = self.shuffle = False
+        self.repeat = "off"
+        self.length = 200_000
+        self.claimed: tuple[str, ...] | None = None
+
+    def now(self, now: int) -> int:
+        run = now - self.at if self.playing else 0
+        return min(self.length, self.position + run)
+
+    def _set(self, position: int, now: int) -> None:
+        self.position, self.at = position, now
+
+    def stop(self, now: int) -> None:
+        self._set(self.now(now), now)
+        self.playing, self.epoch = False, None
+
+    def start(self, epoch: int, queue: tuple[str, ...], now: int) -> None:
+        self.epoch, self.queue, self.place, self.playing = epoch, queue, 0, True
+        self.offset = 0
+        self._set(0, now)
+
+    def load(self, state: Mapping[str, Any], now: int, *, playing: bool) -> None:
+        self.queue = tuple(state["queue"])
+        self.place, self.offset = state["queue_position"], state.get("queue_offset", 0)
+        self.shuffle, self.repeat = state["shuffle"], state["repeat_mode"]
+        self.playing = playing
+        self._set(state["position_ms"], now)
+
+    def execute(self, command: Mapping[str, Any], now: int) -> None:
+        kind = command["type"]
+        here = self.now(now)
+        if kind == "play":
+            self._set(here, now)
+            self.playing = bool(self.queue)
+        elif kind in {"pause", "stop"}:
+            self._set(0 if kind == "stop" else here, now)
+            self.playing = False
+        elif kind == "seek":
+            self._set(min(self.length, command["position_ms"]), now)
+        elif kind in {"next", "previous"}:
+            self._set(0, now)
+            self.place = command["queue_position"]
+            self.playing = command.get("is_playing", self.playing)
+        elif kind == "set_repeat":
+            self.repeat = command["mode"]
+        elif kind in {"set_queue", "set_shuffle"}:
+            self._take_queue(command, now)
+        elif kind == "set_window":
+            self.queue, self.offset = tuple(command["queue"]), command["queue_offset"]
+
+    def _take_queue(self, command: Mapping[str, Any], now: int) -> None:
+        self.offset = command.get("queue_offset", 0)
+        if command["type"] == "set_queue":
+            self.queue = tuple(command["tracks"])
+            self.place = command["start_index"]
+            if not command.get("keep_position"):
+                self._set(0, now)
+            self.playing = self.playing and bool(self.queue)
+        else:
+            self.queue = tuple(command["queue"])
+            self.place, self.shuffle = command["queue_position"], command["enabled"]
+
+    def track(self) -> str | None:
+        at = self.place - self.offset
+        return self.queue[at] if 0 <= at < len(self.queue) else None
+
+    def ends(self, now: int) -> bool:
+        """Go on to the next track where one ends. Returns whether it did."""
+        if not self.playing or self.now(now) < self.length:
+            return False
+        self._set(0, now)
+        if self.place + 1 < self.offset + len(self.queue):
+            self.place += 1
+        elif self.repeat == "all" and not self.offset:
+            self.place = 0
+        else:
+            self.playing = False
+        return True
+
+    def report(self, now: int, wrong: int, volume: float, *, queue: bool) -> Report:
+        return Report(
+            self.track(),
+            self.now(now),
+            now + wrong,
+            self.playing,
+            self.queue if queue else None,
+            self.place,
+            volume,
+            self.shuffle,
+            self.repeat,
+            self.length,
+            None,
+        )
