@@ -88,10 +88,6 @@ def parse_url(url: str) -> Address:
         ValueError: another scheme, no host, or credentials in the URL (they end up in logs).
     """
     parts = urlsplit(url if "://" in url else f"mqtt://{url}")
-    try:
-        port = parts.port
-    except ValueError:
-        raise ValueError("the server's URL has a port that is none") from None
     if parts.scheme not in _PORTS:
         raise ValueError("the server's URL starts with mqtt://, mqtts://, ws:// or wss://")
     if not parts.hostname:
@@ -102,21 +98,10 @@ def parse_url(url: str) -> Address:
     return Address(
         transport="websockets" if parts.scheme in {"ws", "wss"} else "tcp",
         host=parts.hostname,
-        port=port or _PORTS[parts.scheme],
+        port=parts.port or _PORTS[parts.scheme],
         path=path,
         tls=parts.scheme in {"mqtts", "wss"},
     )
-
-
-class _ClosingSocket(ssl.SSLSocket):
-    """Closes itself when the handshake fails, which paho leaves to the garbage collector."""
-
-    def do_handshake(self, block: bool = False) -> None:
-        try:
-            super().do_handshake(block)
-        except BaseException:
-            self.close()
-            raise
 
 
 def trust(ca_file: Path | None) -> ssl.SSLContext:
@@ -132,7 +117,6 @@ def trust(ca_file: Path | None) -> ssl.SSLContext:
     except (OSError, ssl.SSLError) as error:
         raise ValueError(f"cannot read the certificate authority {ca_file}: {error}") from None
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.sslsocket_class = _ClosingSocket
     return context
 
 
@@ -207,10 +191,7 @@ class MqttLink:
         raise LinkLost("the connection was closed")
 
     async def publish(self, topic: str, payload: bytes, qos: int, *, within: float = ACK_WITHIN) -> None:
-        """Publish; paho takes the packet at once, so that the order is that of the calls.
-
-        (Of QoS 1 it has 20 on the way at a time; later ones may be overtaken by QoS 0.)
-        """
+        """Publish; paho takes the packet at once, so that the order is that of the calls."""
         try:
             await self._client.publish(topic, payload, qos=qos, timeout=within)
         except aiomqtt.MqttError as error:
