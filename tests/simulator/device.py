@@ -115,13 +115,14 @@ class Device:
 
     # Asking
 
-    def ask(self, make: Callable[[str], events.Event]) -> None:
-        """Say a request, and again while it has no final answer."""
+    def ask(self, make: Callable[[str], events.Event]) -> str:
+        """Say a request, and again while it has no final answer. Returns its id."""
         self.ids += 1
         request = f"{self.place.device[:8]}-0000-4000-8000-{self.ids:012x}"
         self.open[request] = self.time.now + 30_000
         event = make(request)
         self._repeat(request, event)
+        return request
 
     def _repeat(self, request: str, event: events.Event) -> None:
         if self.open.get(request, 0) <= self.time.now:
@@ -147,8 +148,8 @@ class Device:
             queue[0], 0, None, True, queue, 0, self.volume, False, "off", self.music.length, None
         )  # fmt: skip
         issued = self.issued_at()
-        self.music.claimed = queue
-        self.ask(lambda request: events.PlaybackClaimed(self.place, request, report, issued))
+        claim = self.ask(lambda request: events.PlaybackClaimed(self.place, request, report, issued))
+        self.music.claimed = claim, queue
 
     # Hearing
 
@@ -186,11 +187,16 @@ class Device:
         if message["status"] == "accepted":
             return
         asked = self.open.pop(message["id"], None)
-        if asked and message["status"] == "applied" and self.music.claimed and "epoch" in message:
-            claimed, self.music.claimed = self.music.claimed, None
-            newest = message["epoch"] >= self.known.get("epoch", 0)
-            if newest and self.known.get("device_id") == self.place.device:
-                self.music.start(message["epoch"], claimed, self.time.now)
+        claimed = self.music.claimed
+        if asked and claimed is not None and claimed[0] == message["id"]:
+            self.music.claimed = None
+            if message["status"] == "applied":
+                self._claimed(message["epoch"], claimed[1])
+
+    def _claimed(self, epoch: int, queue: tuple[str, ...]) -> None:
+        """The claim's epoch is this device's, unless it learned of a higher one meanwhile."""
+        if epoch >= max(self.known.get("epoch", 0), self.music.epoch or 0):
+            self.music.start(epoch, queue, self.time.now)
 
     def _playback_state(self, message: Message) -> None:
         self._learn(message["state"])

@@ -16,7 +16,8 @@ class Music:
         self.playing = self.shuffle = False
         self.repeat = "off"
         self.length = 200_000
-        self.claimed: tuple[str, ...] | None = None
+        self.claimed: tuple[str, tuple[str, ...]] | None = None
+        """The request and the queue of a claim that is not answered yet."""
 
     def now(self, now: int) -> int:
         run = now - self.at if self.playing else 0

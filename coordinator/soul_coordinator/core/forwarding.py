@@ -64,7 +64,9 @@ def projection(user: User) -> Projection:
                 shown = replace(shown, repeat_mode=command["mode"])
             case _:
                 pass
-    return shown
+    # A report of a local change may have shortened the queue that a pending step counted on.
+    last = max(0, len(shown.queue) - 1)
+    return shown if shown.queue_position <= last else replace(shown, queue_position=last)
 
 
 def forward(
