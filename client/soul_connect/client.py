@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Literal, Self
 
 from soul_connect.actions import Action, Answer
+from soul_connect.address import parse_url, trust
 from soul_connect.controls import Controls
 from soul_connect.errors import NotConnectedError
 from soul_connect.identity import CONTROLLER, identify
@@ -24,7 +25,6 @@ from soul_connect.requests import (
     Wish,
 )
 from soul_connect.session import Offer, Session
-from soul_connect.transport import parse_url, trust
 from soul_connect.wiring import Wiring
 from soul_protocol.commands import Command
 from soul_protocol.down import CommandResult, DevicesUpdate, Notice, PlaybackStateMessage
@@ -63,7 +63,7 @@ class ConnectClient(Controls):
         """Nothing is connected yet.
 
         Args:
-            url: `mqtt://`, `mqtts://`, `ws://` or `wss://`, as `transport.parse_url` reads it.
+            url: `mqtt://`, `mqtts://`, `ws://` or `wss://`, as `address.parse_url` reads it.
             token: a JWT of role device, guest or observer. With an observer's the client only
                 watches: requests raise `RejectedError`.
             device_id: a lower-case UUID that this device made once and keeps (`DeviceFile`). Not

@@ -19,6 +19,7 @@ from soul_connect.actions import (
     Probe,
     Publish,
 )
+from soul_connect.address import Address
 from soul_connect.errors import (
     CertificateError,
     LinkError,
@@ -26,19 +27,12 @@ from soul_connect.errors import (
     TokenRefusedError,
     UnreachableError,
 )
+from soul_connect.link import Dial, Link, LinkLost, LinkRefused, LinkUntrusted
 from soul_connect.reconnect import AskToken, GiveUp, Reconnect, Wait
 from soul_connect.requests import Wish
 from soul_connect.session import Session
 from soul_connect.told import Told
-from soul_connect.transport import (
-    GOODBYE_WITHIN,
-    Address,
-    Dial,
-    Link,
-    LinkLost,
-    LinkRefused,
-    LinkUntrusted,
-)
+from soul_connect.transport import GOODBYE_WITHIN
 from soul_connect.wiring import Wiring
 from soul_protocol.topics import UpChannel
 
@@ -180,7 +174,8 @@ class Lifeline:
             self._armed = self._session.next_deadline()
             wait = None if self._armed is None else max(0.0, self._armed - self.now()) / 1_000
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stirred.wait(), wait)
+                async with asyncio.timeout(wait):
+                    await self._stirred.wait()
             for action in self._session.wake(now=self.now()):
                 self._do(action)
 
@@ -300,7 +295,8 @@ class Lifeline:
                 return
             self._hurried.clear()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._hurried.wait(), step.ms / 1_000)
+                async with asyncio.timeout(step.ms / 1_000):
+                    await self._hurried.wait()
             if isinstance(step, Wait):
                 return
             step = await self._ask_token()

@@ -13,8 +13,8 @@ from typing import Final
 BASE: Final = 200
 """The spread of the first try (ms); doubled with each failure."""
 
-CAP: Final = 2_500
-"""The largest spread (ms): the longest wait after the server's return, 1.25 s on average."""
+CAP: Final = 2_000
+"""The largest spread (ms): the longest wait after the server's return."""
 
 LASTED: Final = 10_000
 """A connection that stayed for so long (ms) was a good one: the backoff starts over."""

@@ -5,7 +5,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from soul_connect.transport import OpenLink, open_link
+from soul_connect.link import OpenLink
+from soul_connect.transport import open_link
 
 
 @dataclass(frozen=True, slots=True)

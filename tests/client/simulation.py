@@ -17,9 +17,9 @@ from typing import Any
 
 from soul_connect.client import ConnectClient
 from soul_connect.device_file import DeviceFile
+from soul_connect.link import Dial, Inbox, LinkLost, LinkRefused
 from soul_connect.players.player import Player
 from soul_connect.players.simulated import SimulatedEngine
-from soul_connect.transport import Dial, Inbox, LinkLost, LinkRefused
 from soul_connect.wiring import Wiring
 from soul_coordinator.adapters.inbound import event_of
 from soul_coordinator.adapters.outbound import Outgoing, outgoing, status

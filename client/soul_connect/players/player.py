@@ -196,7 +196,8 @@ class Player:
             due = self._renderer.deadline
             wait = None if due is None else max(0.0, due - self._client.now()) / 1_000
             try:
-                item = await asyncio.wait_for(self._inputs.get(), wait)
+                async with asyncio.timeout(wait):
+                    item = await self._inputs.get()
             except TimeoutError:
                 await self._renderer.wake()
             else:

@@ -79,7 +79,7 @@ class Renderer:
         self._highest = 0
         self._prepared: _Prepared | None = None
         self._started: str | None = None
-        self._claiming = False
+        self._claiming = 0  # how many claims have not ended
         self._unclaimed = False  # pressed while nobody could be told
         self._tick_at: float | None = None
 
@@ -132,12 +132,13 @@ class Renderer:
 
     async def claimed(self, epoch: int | None, *, refused: bool) -> None:
         """A claim ended: with its epoch, refused, or (neither) without anybody answering."""
-        pending, self._claiming = self._claiming, False
+        pending = self._claiming > 0
+        self._claiming = max(0, self._claiming - 1)
         if refused:
-            if self.epoch is None:
+            if self.epoch is None and not self._claiming:
                 await self._go_idle()
         elif epoch is None:
-            self._unclaimed = pending
+            self._unclaimed = self._unclaimed or pending
         elif epoch < self._highest and self.epoch is None:
             await self._go_idle()
         elif epoch >= self._highest and (pending or self.epoch is not None):
@@ -199,7 +200,7 @@ class Renderer:
             return False
         if deck is None and not await self.table.play():
             return False
-        if self.epoch is None or deck is not None:
+        if deck is not None or (self.epoch is None and not self._claiming):
             await self._claim()
         await self.report()
         return True
@@ -337,7 +338,7 @@ class Renderer:
             self._station.report_outcome(PlaybackStarted(transfer_id=order.transfer_id))
             return
         prepared, self._prepared = self._prepared, None
-        self._claiming = False
+        self._claiming, self._unclaimed = 0, False
         self.epoch, self._started = order.epoch, order.transfer_id
         state, deck = order.state, Deck.of(order.state)
         sounds_at = state.position_at + (START_AFTER if state.is_playing else 0)
@@ -384,11 +385,11 @@ class Renderer:
 
     async def _go_idle(self) -> None:
         self.epoch = self._prepared = self._started = self._tick_at = None
-        self._claiming = self._unclaimed = False
+        self._claiming, self._unclaimed = 0, False
         await self.table.clear()
 
     async def _claim(self) -> None:
-        self._claiming, self._unclaimed = True, False
+        self._claiming, self._unclaimed = self._claiming + 1, False
         self._prepared = None
         spot = await self.table.where()
         state = reported(self.table, spot.position_ms, self._station.server_time(spot.at), queue=True)

@@ -1,0 +1,89 @@
+"""What a session needs of a connection, and how it may end. `transport` makes real ones."""
+
+import ssl
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from soul_connect.address import Address
+
+ACK_WITHIN: Final = 4.0
+"""For PUBACK (s). Shorter than a command lives: there is time to send it on another connection."""
+
+
+class LinkLost(Exception):  # noqa: N818 (not an error of the program: an end that is expected)
+    """The connection is gone, or could not be made.
+
+    Attributes:
+        by_peer: the other side closed it.
+    """
+
+    def __init__(self, message: str, *, by_peer: bool = False) -> None:
+        super().__init__(message)
+        self.by_peer = by_peer
+
+
+class LinkRefused(LinkLost):
+    """CONNACK 4 or 5: the token (or the client id with it) is not accepted."""
+
+    def __init__(self, reason: int) -> None:
+        super().__init__(f"the server refused the token (CONNACK {reason})", by_peer=True)
+        self.reason = reason
+
+
+class LinkUntrusted(LinkLost):
+    """The server's certificate is not trusted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inbox:
+    """A message that came."""
+
+    topic: str
+    payload: bytes
+    retained: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dial:
+    """All that a CONNECT and the SUBSCRIBE after it need."""
+
+    address: Address
+    client_id: str
+    user: str
+    token: str
+    will: tuple[str, bytes] | None
+    filters: tuple[str, ...]
+    tls: ssl.SSLContext | None
+
+
+class Link(Protocol):
+    """An open connection, subscribed."""
+
+    def messages(self) -> AsyncIterator[Inbox]:
+        """The messages, as they come.
+
+        Raises:
+            LinkLost: the connection is gone; no other end is possible.
+        """
+
+    async def publish(self, topic: str, payload: bytes, qos: int, *, within: float = ACK_WITHIN) -> None:
+        """Publish unretained; with QoS 1, return when it is acknowledged.
+
+        Several calls may be under way; packets leave in the order of the calls.
+
+        Raises:
+            LinkLost: no PUBACK `within` so many seconds (or, with QoS 0, not even sent).
+        """
+
+    async def probe(self, within: float) -> None:
+        """Return when the broker has answered something.
+
+        Raises:
+            LinkLost: it did not, `within` so many seconds.
+        """
+
+
+OpenLink = Callable[[Dial], AbstractAsyncContextManager[Link]]
+"""How connections are made; see `open_link`."""

@@ -1,0 +1,215 @@
+"""Links to a broker that is not ours: what any MQTT server must do is enough."""
+
+import asyncio
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from serving import free_ports
+from soul_connect.address import Address, parse_url, trust
+from soul_connect.link import Dial, LinkLost, LinkUntrusted
+from soul_connect.transport import open_link
+from waiting import until
+
+MOSQUITTO = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
+
+
+@pytest.fixture(scope="module")
+def ports(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, int]]:
+    """mosquitto's TCP and WebSocket ports."""
+    assert MOSQUITTO, "mosquitto is not installed; see tests/system-packages.sh"
+    tcp, websocket = free_ports(2)
+    config: Path = tmp_path_factory.mktemp("mosquitto") / "mosquitto.conf"
+    config.write_text(
+        f"allow_anonymous true\nlistener {tcp} 127.0.0.1\n"
+        f"listener {websocket} 127.0.0.1\nprotocol websockets\n"
+    )
+    process = subprocess.Popen([MOSQUITTO, "-c", str(config)], stderr=subprocess.DEVNULL)
+    try:
+        until(lambda: _listens(tcp) and _listens(websocket))
+        yield tcp, websocket
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _listens(port: int) -> bool:
+    import socket  # noqa: PLC0415 (used nowhere else)
+
+    try:
+        socket.create_connection(("127.0.0.1", port), 1).close()
+    except OSError:
+        return False
+    return True
+
+
+def dial(url: str, client_id: str, **options: object) -> Dial:
+    fields: dict[str, object] = {
+        "address": parse_url(url),
+        "client_id": client_id,
+        "user": "alice",
+        "token": "x",
+        "will": (f"will/{client_id}", b"gone"),
+        "filters": ("will/+", "talk/+"),
+        "tls": None,
+        **options,
+    }
+    return Dial(**fields)  # type: ignore[arg-type]
+
+
+async def heard(link_messages: object, count: int) -> list[tuple[str, bytes]]:
+    found: list[tuple[str, bytes]] = []
+    async for message in link_messages:  # type: ignore[attr-defined]
+        found.append((message.topic, message.payload))
+        if len(found) == count:
+            return found
+    raise AssertionError("the messages ended")
+
+
+@pytest.mark.parametrize("way", ["tcp", "websocket"])
+async def test_messages_go_round_in_order(ports: tuple[int, int], way: str) -> None:
+    url = f"mqtt://127.0.0.1:{ports[0]}" if way == "tcp" else f"ws://127.0.0.1:{ports[1]}"
+    async with open_link(dial(url, way)) as link:
+        texts = [str(number).encode() * 1_000 for number in range(30)]
+        sending = asyncio.gather(
+            *(link.publish("talk/a", text, number % 2) for number, text in enumerate(texts))
+        )
+        async with asyncio.timeout(10):
+            assert await heard(link.messages(), 30) == [("talk/a", text) for text in texts]
+        await sending
+        await link.probe(2)
+
+
+@pytest.mark.parametrize("clean", [True, False])
+async def test_only_a_cut_sends_the_will(ports: tuple[int, int], clean: bool) -> None:
+    url = f"mqtt://127.0.0.1:{ports[0]}"
+    async with open_link(dial(url, "witness")) as witness:
+        try:
+            async with open_link(dial(url, "dying")) as link:
+                await link.publish("talk/last", b"", 1)
+                assert clean, "cut"
+        except AssertionError:
+            pass
+        await witness.publish("talk/end", b"", 1)
+        async with asyncio.timeout(10):
+            first = await heard(witness.messages(), 2)
+        expected = ("talk/end", b"") if clean else ("will/dying", b"gone")
+        assert expected in first
+
+
+async def test_being_displaced_is_the_other_sides_doing(ports: tuple[int, int]) -> None:
+    url = f"mqtt://127.0.0.1:{ports[0]}"
+
+    async def be_displaced() -> None:
+        async with open_link(dial(url, "same")) as link, open_link(dial(url, "same")):
+            await heard(link.messages(), 1)
+
+    with pytest.raises(LinkLost) as lost:
+        await asyncio.wait_for(be_displaced(), 10)
+    assert lost.value.by_peer
+
+
+async def test_a_server_that_accepts_and_closes_is_not_waited_for() -> None:
+    async def close(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+        await writer.wait_closed()
+
+    server = await asyncio.start_server(close, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    loop = asyncio.get_running_loop()
+    start = loop.time()
+    with pytest.raises(LinkLost):
+        async with open_link(dial(f"mqtt://127.0.0.1:{port}", "x")):
+            pass
+    assert loop.time() - start < 3
+    server.close()
+    await server.wait_closed()
+
+
+async def test_cancelling_leaves_no_connection_behind(ports: tuple[int, int]) -> None:
+    """Connecting happens in a thread, which cannot be stopped: what it makes is closed."""
+    url = f"mqtt://127.0.0.1:{ports[0]}"
+
+    async def connect() -> None:
+        async with open_link(dial(url, "hasty")):
+            await asyncio.Event().wait()
+
+    for turn in range(40):
+        task = asyncio.create_task(connect())
+        for _ in range(turn % 10):
+            await asyncio.sleep(turn / 20_000)
+        task.cancel()
+        await asyncio.wait({task})
+    async with open_link(dial(url, "hasty")) as link:
+        for _ in range(3):
+            await link.probe(5)  # nobody throws it out
+
+
+async def test_a_silent_server_is_given_up() -> None:
+    ended = asyncio.Event()
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readexactly(4)
+        writer.write(b"\x20\x02\x00\x00")  # CONNACK
+        writer.write(b"\x90\x04\x00\x01\x01\x01")  # SUBACK of packet 1
+        await reader.read()
+        writer.close()
+        ended.set()
+
+    server = await asyncio.start_server(silent, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+
+    async def speak() -> None:
+        async with open_link(dial(f"mqtt://127.0.0.1:{port}", "x")) as link:
+            with pytest.raises(LinkLost):
+                await link.probe(0.2)
+            await link.publish("talk/a", b"", 1, within=0.2)
+
+    async with asyncio.timeout(10):
+        with pytest.raises(LinkLost):
+            await speak()
+        await ended.wait()
+    server.close()
+    await server.wait_closed()
+
+
+async def test_tls_needs_a_trusted_certificate(ports: tuple[int, int]) -> None:
+    with pytest.raises(LinkLost) as lost:
+        async with open_link(dial(f"mqtts://127.0.0.1:{ports[0]}", "x", tls=trust(None))):
+            pass
+    assert not isinstance(lost.value, LinkUntrusted)  # this one speaks no TLS at all
+
+
+@pytest.mark.parametrize(
+    ("url", "address"),
+    [
+        ("mqtt://home", Address("tcp", "home", 1883, "/mqtt", tls=False)),
+        ("home", Address("tcp", "home", 1883, "/mqtt", tls=False)),
+        ("home:1884", Address("tcp", "home", 1884, "/mqtt", tls=False)),
+        ("mqtts://home", Address("tcp", "home", 8883, "/mqtt", tls=True)),
+        ("ws://home:8080", Address("websockets", "home", 8080, "/mqtt", tls=False)),
+        ("ws://home/", Address("websockets", "home", 80, "/mqtt", tls=False)),
+        ("wss://home/other/path", Address("websockets", "home", 443, "/other/path", tls=True)),
+        ("mqtt://[::1]:5", Address("tcp", "::1", 5, "/mqtt", tls=False)),
+    ],
+)
+def test_urls(url: str, address: Address) -> None:
+    assert parse_url(url) == address
+
+
+@pytest.mark.parametrize("url", ["http://home", "mqtt://", "mqtt://user:secret@home", "mqtt://home:port", ""])
+def test_urls_that_are_none(url: str) -> None:
+    with pytest.raises(ValueError, match=r".+") as error:
+        parse_url(url)
+    assert "secret" not in str(error.value)
+
+
+def test_an_authority_that_is_none(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="authority"):
+        trust(tmp_path / "missing.pem")
+    (tmp_path / "bad.pem").write_text("nothing")
+    with pytest.raises(ValueError, match="authority"):
+        trust(tmp_path / "bad.pem")
