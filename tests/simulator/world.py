@@ -9,6 +9,10 @@ from typing import Any
 from simulator.device import Device
 from simulator.invariants import Invariants
 from simulator.links import Time, Weather
+from simulator.moment import Moment, before
+from simulator.playback_rules import PlaybackRules
+from simulator.presence_rules import PresenceRules
+from simulator.request_rules import RequestRules
 from simulator.store import MemoryStore, user_of
 from soul_coordinator.core import events
 from soul_coordinator.core.coordinator import Coordinator
@@ -34,6 +38,8 @@ class World:
         self.time = Time(START)
         self.store = MemoryStore()
         self.watch = Invariants(self.store)
+        self.presence, self.requests = PresenceRules(), RequestRules(self.store)
+        self.playback = PlaybackRules()
         self.devices: dict[tuple[str, str], Device] = {}
         self.handled = self.starts = self.jumps = 0
         self.story: deque[Line] = deque(maxlen=60)
@@ -61,6 +67,11 @@ class World:
         self.starts += 1
         now = self.watch.now = self.time.now
         self.watch.restarted()
+        self.presence.restarted(
+            now, {(user, device) for user, rows in self.store.users.items() for device in rows.devices}
+        )
+        self.requests.restarted()
+        self.playback.restarted()
         self.core = Coordinator(coordinator_id=f"c{self.starts}", users=self.store.load(), now=now)
         self.carry_out(None, self.core.start(now=now), (None, None, False))
         for device in self.devices.values():
@@ -81,14 +92,20 @@ class World:
         if core is None:
             return
         was = self.watch.before(core, event)
+        known = before(core, event, self.time.now)
         effects = core.handle(event, now=self.time.now)
         self.handled += 1
+        moment = Moment(core, self.time.now, event, known, effects)
         killed = self.dice.randrange(KILLED_EVERY) == 0
         self.carry_out(event, effects, was, killed=killed)
+        self.presence.check(moment)
+        self.requests.check(moment)
+        self.playback.check(moment)
         if killed:
             self.kill()
         elif self.handled % COMPARED_EVERY == 0:
             self.watch.saved(core)
+            self.presence.still(core, self.time.now)
 
     def carry_out(
         self, event: events.Event | None, effects: Sequence[Effect], was: Any, *, killed: bool = False

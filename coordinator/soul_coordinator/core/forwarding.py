@@ -51,7 +51,7 @@ def projection(user: User) -> Projection:
                 queue=change.queue,
                 order=change.order,
                 queue_position=change.queue_position,
-                queue_rev=change.queue_rev,
+                queue_rev=rev_after(shown.queue, shown.order, shown.queue_rev, change),
             )
         match command["type"]:
             case "next" | "previous":
@@ -67,6 +67,16 @@ def projection(user: User) -> Projection:
     # A report of a local change may have shortened the queue that a pending step counted on.
     last = max(0, len(shown.queue) - 1)
     return shown if shown.queue_position <= last else replace(shown, queue_position=last)
+
+
+def rev_after(queue: tuple[str, ...], ranks: tuple[int, ...] | None, rev: int, change: QueueChange) -> int:
+    """The `queue_rev` once a forwarded queue is adopted.
+
+    Usually the one that was forwarded. The renderer may have changed its queue meanwhile: a
+    `queue_rev` never comes twice for different queues.
+    """
+    moved = change.queue != queue or change.order != ranks
+    return change.queue_rev if change.queue_rev > rev else rev + moved
 
 
 def forward(

@@ -175,9 +175,7 @@ def _queue_fields(
     for pending in applied:
         change = pending.change
         if change is not None:
-            # The renderer may have changed its queue meanwhile: a `queue_rev` never comes twice.
-            moved = change.queue != queue or change.order != ranks
-            rev = change.queue_rev if change.queue_rev > rev else rev + moved
+            rev = forwarding.rev_after(queue, ranks, rev, change)
             queue, ranks = change.queue, change.order
     if own is not None and own != queue:
         queue, ranks, rev = own, order.carried_order(queue, ranks, own), rev + 1
