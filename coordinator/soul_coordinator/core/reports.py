@@ -14,7 +14,7 @@ from soul_coordinator.core.device import Device
 from soul_coordinator.core.events import StateReported
 from soul_coordinator.core.records import Pending
 from soul_coordinator.core.user import Turn
-from soul_coordinator.core.values import Playback, Report
+from soul_coordinator.core.values import Instant, Playback, Report
 from soul_protocol import limits
 
 
@@ -94,7 +94,7 @@ def _process(turn: Turn, device: Device, event: StateReported) -> None:
     elif event.volume is not None:
         _set_volume(turn, device, event.volume)
         if current and (event.volume != user.playback.volume or applied):
-            _adopt_volume(turn, event.volume, applied)
+            _adopt_idle(turn, event.volume, applied)
     for pending in applied:
         receipts.settle(turn, pending)
         if not pending.own:
@@ -103,14 +103,40 @@ def _process(turn: Turn, device: Device, event: StateReported) -> None:
         forwarding.finish(turn, pending, refusals[pending.id])
 
 
-def _adopt_volume(turn: Turn, volume: float, applied: Iterable[Pending]) -> None:
-    """An active device with nothing loaded reports its volume only; a forwarded queue is adopted still."""
+def _adopt_idle(turn: Turn, volume: float, applied: list[Pending]) -> None:
+    """An active device with nothing loaded reports its volume only: what it applied counts all the same."""
     before = turn.user.playback
-    changes = [one.change for one in applied if one.change is not None]
     fields = _queue_fields(before, None, applied)
-    if changes:
-        queue, place = fields["queue"], changes[-1].queue_position
+    queue, place = fields["queue"], before.queue_position
+    here: int | None = None
+    for pending in applied:
+        command = pending.command
+        if pending.change is not None:
+            place = pending.change.queue_position
+        match command["type"]:
+            case "set_queue" if not command.get("keep_position"):
+                here = 0
+            case "next" | "previous":
+                place, here = command["queue_position"], 0
+            case "seek":
+                here = command["position_ms"]
+            case "pause":
+                fields["is_playing"], here = False, position.position_now(before, turn.now)
+            case "stop":
+                fields["is_playing"], here = False, 0
+            case "set_shuffle":
+                fields["shuffle"] = command["enabled"]
+            case "set_repeat":
+                fields["repeat_mode"] = command["mode"]
+            case _:
+                pass
+    place = min(place, max(0, len(queue) - 1))
+    if place != before.queue_position or queue != before.queue:
         fields |= {"queue_position": place, "track_id": queue[place] if queue else None}
+    if here is not None:
+        fields |= {"position_ms": here, "position_at": turn.now}
+    if applied:
+        fields["paused_reason"] = None
     turn.change(volume=volume, applied=_latest(before, applied), **fields)
 
 
@@ -163,8 +189,15 @@ def adopt(
     if report.error is not None and report.error != before.error:
         text = f"{device.name} could not play {report.error.track_id}"
         turn.event(messages.notice("error", report.error.code, text))
-    fields |= {"position_ms": report.position_ms, "position_at": position.reported_at(report, turn.now)}
+    if not _is_overtaken(before, report, applied, turn.now):
+        fields |= {"position_ms": report.position_ms, "position_at": position.reported_at(report, turn.now)}
     turn.change(**fields, applied=_latest(before, applied))
+
+
+def _is_overtaken(before: Playback, report: Report, applied: tuple[Pending, ...], now: Instant) -> bool:
+    """Whether the music goes on, and what the report says of its position is too old to count."""
+    goes_on = before.is_playing and report.is_playing and report.track_id == before.track_id
+    return goes_on and not applied and position.is_stale(report, now)
 
 
 def _queue_fields(

@@ -126,6 +126,15 @@ def test_a_will_or_goodbye_of_another_conn_is_remembered_only() -> None:
     assert house.core.users["ann"].devices[kitchen.id].conn == kitchen.conn
 
 
+def test_a_will_before_its_register_spends_the_connection() -> None:
+    house = House()
+    kitchen = house.device()
+    coming = f"{int(kitchen.id[:8], 16):08x}{kitchen.conns + 1:08x}"
+    kitchen.lose(coming)
+    assert kitchen.register() is None
+    assert online(house) == {"Kitchen"}
+
+
 @pytest.mark.parametrize("how", ["replaced", "lost", "goodbye"])
 def test_a_spent_conn_never_becomes_current_again(how: str) -> None:
     house = House()

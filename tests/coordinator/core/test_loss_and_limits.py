@@ -5,7 +5,6 @@ import json
 import pytest
 
 from coordinator.core.kit import QUEUE, House, Player
-from soul_coordinator.core.events import TokenEnded, UserRemoved
 from soul_protocol import limits
 
 
@@ -106,39 +105,6 @@ def test_state_is_purged_after_24_h_and_counters_go_on() -> None:
     assert answer["should_resume"] is False
 
 
-def test_devices_unseen_for_30_days_are_forgotten() -> None:
-    house, kitchen, phone = stage()
-    kitchen.leave()
-    phone.leave()
-    house.pass_time(limits.DEVICE_KEPT - 1)
-    assert set(house.devices()) == {"Kitchen", "Phone"}
-    house.pass_time(1)
-    assert house.devices() == {}
-
-
-def test_a_continuous_position_is_no_change_and_a_jump_is() -> None:
-    house, kitchen, _ = stage()
-    sequence = house.state()["sequence"]
-    for second in range(1, 6):
-        house.pass_time(limits.SECOND)
-        kitchen.report(position_ms=1_000 + 1_000 * second + 80)
-    assert house.state()["sequence"] == sequence
-    assert house.events("position")[-1]["position_ms"] == 6_080
-    kitchen.report(position_ms=90_000)
-    assert house.state()["sequence"] == sequence + 1
-
-
-def test_positions_are_ordered_by_their_own_time() -> None:
-    house, kitchen, _ = stage()
-    house.pass_time(4_000)
-    told = len(house.events("position"))
-    kitchen.report(position_ms=5_000, position_at=house.now)
-    kitchen.report(position_ms=4_000, position_at=house.now - 1_000)
-    kitchen.report(position_ms=1, position_at=house.now - limits.POSITION_AT_MAX_AGE - 1_000)
-    assert house.events("position")[-1]["position_ms"] == 5_000
-    assert len(house.events("position")) == told + 1
-
-
 def test_a_hundred_requests_a_minute_and_one_complaint_a_second() -> None:
     house, _, phone = stage()
     for _ in range(limits.REQUESTS_PER_MINUTE):
@@ -212,12 +178,3 @@ def test_a_device_may_delete_itself_and_hears_that_it_was_done() -> None:
     request = kitchen.ask("manage", "delete_device", device_id=kitchen.id)
     assert kitchen.statuses(request) == ["applied"]
     assert kitchen.id not in repr(house.store.of("ann"))
-
-
-def test_a_revoked_token_and_a_removed_user() -> None:
-    house, kitchen, _ = stage()
-    house.tell(TokenEnded("ann", kitchen.id))
-    assert house.events("device_offline")[-1]["reason"] == "token_expired"
-    house.tell(UserRemoved("ann"))
-    assert {("ann", "state"), ("ann", "devices")} <= set(house.cleared)
-    assert ("ann", None, "deleted") in house.closed

@@ -221,16 +221,3 @@ def test_a_set_queue_for_another_device_is_a_transfer_that_plays() -> None:
     assert phone.statuses(request) == ["accepted", "applied"]
     assert house.state()["queue"] == ["n1", "n2"]
     assert house.state()["track_id"] == "n2"
-
-
-def test_reports_of_another_epoch_change_nothing() -> None:
-    house, kitchen, attic, phone = stage()
-    phone.transfer(attic)
-    ready(attic)
-    before = house.core.users["ann"].playback
-    stops = len(kitchen.all("stop_playback"))
-    kitchen.report(epoch=1, position_ms=77)
-    kitchen.report(epoch=2, position_ms=77)
-    attic.report(epoch=1, position_ms=77)
-    assert house.core.users["ann"].playback == before
-    assert [one["reason"] for one in kitchen.all("stop_playback")[stops:]] == ["not_active"]
