@@ -88,6 +88,7 @@ def playback_claimed(turn: Turn, sender: Device, event: PlaybackClaimed) -> None
     user, report = turn.user, event.report
     if receipts.answer_again(turn, event.sender, event.id):
         return
+    recovery.commanded(turn)
     if not sender.can_render:
         receipts.reject(turn, event.sender, event.id, Code.UNSUPPORTED)
         return
@@ -95,7 +96,6 @@ def playback_claimed(turn: Turn, sender: Device, event: PlaybackClaimed) -> None
         receipts.expire(turn, event.sender, event.id)
         return
     transfers.supersede(turn)
-    recovery.commanded(turn)
     before, old = user.playback, user.active
     applied = (*before.applied, event.id)[-limits.APPLIED_IDS :]
     if old is sender:

@@ -84,7 +84,7 @@ def play_again(turn: Turn, device: Device) -> None:
 
 
 def commanded(turn: Turn) -> None:
-    """Someone asked for something: a later return starts no music by itself."""
+    """Someone asked for something, however it is answered: a later return starts no music by itself."""
     turn.user.commanded_at = turn.now
     loss = turn.user.loss
     if loss is not None and not loss.commands_since:

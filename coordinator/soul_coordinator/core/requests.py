@@ -30,13 +30,13 @@ def command_requested(turn: Turn, sender: Device, event: CommandRequested) -> No
     """Answer a command, forward it, or run it as a transfer."""
     if receipts.answer_again(turn, event.sender, event.id):
         return
+    recovery.commanded(turn)
     issued_at = turn.now if event.issued_at is None else min(event.issued_at, turn.now)
     expires_at = turn.now + limits.COMMAND_LIFETIME if event.expires_at is None else event.expires_at
     expires_at = min(expires_at, turn.now + limits.COMMAND_LIFETIME_MAX)
     if turn.now - issued_at > limits.ISSUED_AT_MAX_AGE or expires_at <= turn.now:
         receipts.expire(turn, event.sender, event.id)
         return
-    recovery.commanded(turn)
     target = _target(turn, sender, event)
     if target is None:
         return

@@ -168,9 +168,10 @@ class Turn:
         self._tells.append(Execute(to, message))
 
     def execute_first(self, to: Address, message: Message) -> None:
-        """Say it to one device before everything else of this turn."""
+        """Say it to one device before all else that it is told to do in this turn."""
         self._note(to, message)
-        self._tells.insert(0, Execute(to, message))
+        place = next((n for n, one in enumerate(self._tells) if isinstance(one, Execute)), len(self._tells))
+        self._tells.insert(place, Execute(to, message))
 
     def _note(self, to: Address, message: Message) -> None:
         device = self.user.devices.get(to.device)

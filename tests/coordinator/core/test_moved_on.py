@@ -1,0 +1,33 @@
+"""What came while the renderer was away, and what it is told first when it is back."""
+
+from coordinator.core.kit import House
+from soul_protocol import limits
+
+
+def test_a_command_that_came_too_late_was_a_command_still() -> None:
+    house = House()
+    kitchen, phone = house.device("Kitchen").playing(), house.device("Phone")
+    kitchen.lose()
+    house.pass_time(limits.LOSS_GRACE)
+    request = phone.command("pause", issued_at=house.now - limits.HOUR)
+    assert phone.statuses(request) == ["expired"]
+    answer = kitchen.register(resume=True)
+    assert answer is not None
+    assert answer["should_resume"]
+    assert kitchen.all("execute_command") == []
+
+
+def test_the_window_that_follows_registered_comes_after_it() -> None:
+    house = House()
+    for number in range(8):
+        house.device(f"Room {number}")
+    dap = house.device("Dap", max_payload_bytes=2_400)
+    dap.playing([f"track-{n}" for n in range(200)], 50)
+    heard = len(dap.heard)
+    answer = dap.register(resume=True)
+    assert answer is not None
+    said = [one["type"] for one in dap.heard[heard:]]
+    # The list of devices leaves no room for more than the track: the rest comes at once.
+    assert len(answer["current_state"]["queue"]) == 1
+    assert said.index("registered") < said.index("execute_command")
+    assert len(dap.executed()["command"]["queue"]) > 1
