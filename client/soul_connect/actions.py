@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from soul_connect.errors import LinkError, RequestError
+from soul_protocol.commands import Command
 from soul_protocol.down import (
     CommandResult,
     DevicesUpdate,
@@ -68,14 +69,33 @@ class Away:
 
 @dataclass(frozen=True, slots=True)
 class StateChanged:
-    """The canonical state, or the position in it."""
+    """The canonical state, the position in it, or what is to be shown for it while commands are under way."""
 
     state: PlaybackState
+    shown: PlaybackState
+
+
+@dataclass(frozen=True, slots=True)
+class RolledBack:
+    """What was shown of a command is taken back, because it was not carried out.
+
+    Attributes:
+        id: the command's id.
+        reason: a code of the contract (`rate_limited`, `device_offline`, ...), or `superseded`,
+            `expired`, `withdrawn`.
+        error: what `send_command` raises; None where it returns a `superseded` result.
+    """
+
+    id: str
+    command: Command
+    target_device: str | None
+    reason: str
+    error: RequestError | None
 
 
 @dataclass(frozen=True, slots=True)
 class DevicesChanged:
-    """The devices of this user."""
+    """The devices of this user, as they are to be shown."""
 
     devices: tuple[Device, ...]
 
@@ -116,6 +136,7 @@ Action = (
     | Arrived
     | Away
     | StateChanged
+    | RolledBack
     | DevicesChanged
     | Noticed
     | Ordered

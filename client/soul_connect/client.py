@@ -6,7 +6,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
-from soul_connect.actions import Action, Answer
+from soul_connect.actions import Action, Answer, RolledBack
 from soul_connect.address import parse_url, trust
 from soul_connect.controls import Controls
 from soul_connect.errors import NotConnectedError
@@ -176,10 +176,18 @@ class ConnectClient(Controls):
     @property
     def devices(self) -> tuple[Device, ...]:
         """The devices as last heard; empty before the first registration."""
-        return self._session.picture.devices
+        return self._session.view.devices
 
     @property
     def state(self) -> PlaybackState | None:
+        """What to show: the canonical state with this client's own commands under way laid over it.
+
+        None before the first registration.
+        """
+        return self._session.view.state
+
+    @property
+    def canonical_state(self) -> PlaybackState | None:
         """The canonical state as last heard; None before the first registration."""
         return self._session.picture.state
 
@@ -189,9 +197,12 @@ class ConnectClient(Controls):
         return self._session.clock.uncertainty_ms(self._line.now())
 
     def position_ms(self) -> int:
-        """Where the music is now, in ms from the start of the track, extrapolated while playing."""
+        """Where the music is now, in ms from the start of the track.
+
+        Extrapolated while playing; it does not go back while one track plays on.
+        """
         now = self._line.now()
-        return self._session.picture.position_ms(now=now, server_now=self._session.clock.at(now))
+        return self._session.view.position_ms(now=now, server_now=self._session.clock.at(now))
 
     def server_now(self) -> int | None:
         """The coordinator's clock, in ms since the Unix epoch; None before the first contact."""
@@ -201,7 +212,10 @@ class ConnectClient(Controls):
     # `disconnect`, and raises the `LinkError` that ended the client for good.
 
     def subscribe_state(self) -> AsyncIterator[PlaybackState]:
-        """The canonical state: the present one, then each new one; a slow reader gets the newest."""
+        """What `state` is: the present one, then each new one; a slow reader gets the newest.
+
+        A command of this client shows at once; it is taken back if it is not carried out.
+        """
         return aiter(self._line.told.state)
 
     def subscribe_devices(self) -> AsyncIterator[tuple[Device, ...]]:
@@ -211,6 +225,14 @@ class ConnectClient(Controls):
     def subscribe_notices(self) -> AsyncIterator[Notice]:
         """What people should see, from now on; the last 64 are kept for a slow reader."""
         return aiter(self._line.told.notices)
+
+    def subscribe_rollbacks(self) -> AsyncIterator[RolledBack]:
+        """Commands of this client that showed and were taken back, with the reason, from now on.
+
+        The last 64 are kept for a slow reader. One that a later command of the same kind hides
+        (a slider that moved on) is not told.
+        """
+        return aiter(self._line.told.rollbacks)
 
     def subscribe_online(self) -> AsyncIterator[bool]:
         """Whether this client is registered: now, and at each change."""

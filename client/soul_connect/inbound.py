@@ -78,25 +78,21 @@ class Inbound:
             case Error():
                 self._error(message, now)
             case DevicesUpdate():
-                if session.picture.offer_devices(message.devices):
-                    session.devices_changed()
+                self._heard_devices(changed=session.picture.offer_devices(message.devices))
                 if message.id is not None:
                     session.settle(message.id, message)
             case PlaybackStateMessage():
-                if session.picture.offer_state(message.state, now=now):
-                    session.state_changed()
+                self._heard_state(changed=session.picture.offer_state(message.state, now=now))
                 if message.id is not None:
                     session.settle(message.id, message)
             case Position():
                 if session.picture.offer_position(message, now=now):
-                    session.state_changed()
+                    session.redraw(state=True)
             case DeviceOnline():
-                if session.picture.offer_device(message.device):
-                    session.devices_changed()
+                self._heard_devices(changed=session.picture.offer_device(message.device))
             case DeviceOffline():
                 deleted = message.reason is OfflineReason.DELETED
-                if session.picture.lose_device(message.device_id, deleted=deleted):
-                    session.devices_changed()
+                self._heard_devices(changed=session.picture.lose_device(message.device_id, deleted=deleted))
             case Notice():
                 session.tell(Noticed(message))
             case CoordinatorStatus():
@@ -117,12 +113,24 @@ class Inbound:
             )
         changed = session.picture.offer_state(message.current_state, now=now, anew=anew)
         devices = session.picture.offer_devices(message.devices)
+        if session.picture.state is not None:
+            session.view.overlay.saw_state(session.picture.state, complete=True)
         session.tell(Arrived(message))
-        if changed:
-            session.state_changed()
-        if devices:
-            session.devices_changed()
+        session.redraw(state=changed, devices=devices)
         session.send_open()
+
+    def _heard_state(self, *, changed: bool) -> None:
+        """The canonical state came: it may show what was applied."""
+        session = self._session
+        if session.picture.state is not None:
+            session.view.overlay.saw_state(session.picture.state)
+        session.redraw(state=changed)
+
+    def _heard_devices(self, *, changed: bool) -> None:
+        """Devices came: they may show the volumes that were asked for."""
+        session = self._session
+        session.view.overlay.saw_devices(session.picture.state)
+        session.redraw(devices=changed)
 
     def _result(self, message: CommandResult, now: float) -> None:
         session = self._session

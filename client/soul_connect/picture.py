@@ -25,9 +25,7 @@ class Picture:
         old = self.state
         if old is not None and not anew and _order(state) < _order(old):
             return False
-        self.state = state
-        self._heard = now
-        return state != old
+        return self._take(state, now)
 
     def offer_position(self, tick: Position, *, now: float) -> bool:
         """Take a tick if it belongs to the state that is known and is not older."""
@@ -38,21 +36,19 @@ class Picture:
             or tick.position_at < old.position_at
         ):
             return False
-        self.state = old.model_copy(
-            update={
-                "position_ms": tick.position_ms,
-                "position_at": tick.position_at,
-                "is_playing": tick.is_playing,
-            }
-        )
-        self._heard = now
-        return self.state != old
+        fields = {
+            "position_ms": tick.position_ms,
+            "position_at": tick.position_at,
+            "is_playing": tick.is_playing,
+        }
+        return self._take(old.model_copy(update=fields), now)
 
     def offer_devices(self, devices: tuple[Device, ...]) -> bool:
         """All the devices."""
-        changed = devices != self.devices
+        if devices == self.devices:
+            return False
         self.devices = devices
-        return changed
+        return True
 
     def offer_device(self, device: Device) -> bool:
         """One device, new or changed."""
@@ -70,17 +66,21 @@ class Picture:
             )
         )
 
-    def position_ms(self, *, now: float, server_now: int | None) -> int:
-        """Where the music is: extrapolated while playing, clamped to a known duration.
+    def _take(self, state: PlaybackState, now: float) -> bool:
+        self._heard = now
+        if state == self.state:
+            return False
+        self.state = state
+        return True
+
+    def position_ms(self, state: PlaybackState, *, now: float, server_now: int | None) -> int:
+        """Where the music of `state` is: extrapolated while playing, clamped to a known duration.
 
         Without the coordinator's clock the moment of receipt stands for `position_at`.
         """
-        if self.state is None:
-            return 0
-        return position_at(self.state, server_now if server_now is not None else self._as_received(now))
-
-    def _as_received(self, now: float) -> int:
-        return 0 if self.state is None else self.state.position_at + round(now - self._heard)
+        if server_now is None:
+            server_now = state.position_at + round(now - self._heard)
+        return position_at(state, server_now)
 
 
 def position_at(state: PlaybackState, server_now: int) -> int:

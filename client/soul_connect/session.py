@@ -11,7 +11,7 @@ what is to be done comes out as actions (`soul_connect.actions`), in order. The 
 - calls `wake` at `next_deadline()`, connected or not; earlier or later does no harm.
 
 How it registers is in `arrival`, what becomes of requests in `requests`, the clock in `clock`
-and `pulse`, what is known in `picture`. This file joins them.
+and `pulse`, what is known in `picture`, what to show of that in `view`. This file joins them.
 """
 
 import random
@@ -27,6 +27,7 @@ from soul_connect.actions import (
     Ended,
     Probe,
     Publish,
+    RolledBack,
     Settled,
     StateChanged,
 )
@@ -43,9 +44,11 @@ from soul_connect.errors import (
 )
 from soul_connect.identity import Identity
 from soul_connect.inbound import Inbound
+from soul_connect.overlay import Guess
 from soul_connect.picture import Picture
 from soul_connect.pulse import OVERSLEPT, Pulse
-from soul_connect.requests import DEFAULT_LIFETIME, HELD, Rename, Request, Requests, Wish
+from soul_connect.requests import DEFAULT_LIFETIME, HELD, Ask, Rename, Request, Requests, Wish
+from soul_connect.view import View
 from soul_protocol import codec
 from soul_protocol.down import CommandResult, ResultStatus
 from soul_protocol.errors import Code
@@ -91,6 +94,7 @@ class Session:
         self.identity = identity
         self.clock = ServerClock()
         self.picture = Picture()
+        self.view = View(self.picture)
         self.arrival = Arrival()
         self.requests = Requests()
         self.pulse = Pulse()
@@ -156,11 +160,18 @@ class Session:
             self.tell(Probe(within_ms=PROBE_WITHIN))
         for request in self.requests.overdue(now):
             self._give_up(request)
+        if self.view.overlay.pass_time(now):
+            self.redraw()
         return self._flush()
 
     def next_deadline(self) -> float | None:
         """When to call `wake`; None: not before something else happens."""
-        moments = (self.arrival.deadline, self.pulse.deadline, self.requests.next_deadline())
+        moments = (
+            self.arrival.deadline,
+            self.pulse.deadline,
+            self.requests.next_deadline(),
+            self.view.overlay.deadline,
+        )
         return min((moment for moment in moments if moment is not None), default=None)
 
     # Requests
@@ -187,6 +198,9 @@ class Session:
         if len(self.requests) > HELD:
             self.settle(id, RateLimitedError("too many requests are under way", id=id, retry_after_ms=None))
             return self._flush()
+        if isinstance(wish, Ask):
+            at = self.clock.at(now)
+            self.view.overlay.add(Guess(id, wish.command, wish.target_device, at, request.answer_by))
         old = self.requests.outdated_by(request)
         if old is not None:
             self.settle(old.id, CommandResult(id=old.id, status=ResultStatus.SUPERSEDED))
@@ -194,6 +208,7 @@ class Session:
             # Registering again was put off to spread the load; somebody is waiting now.
             self.arrival.register_again(now)
         self.send_open()
+        self.redraw()
         return self.wake(now=now)
 
     def cancel(self, id: str) -> list[Action]:  # noqa: A002 (the wire's word)
@@ -268,7 +283,7 @@ class Session:
         """End a request, unless it has ended already (or was never made)."""
         request = self.requests.take(id)
         if request is not None:
-            self.tell(Settled(id, outcome))
+            self._end(id, outcome)
         return request
 
     def send_open(self) -> None:
@@ -285,14 +300,13 @@ class Session:
                 topic = self.identity.topic(request.channel())
                 self._out.append(Publish(topic, request.encoded(self.clock), 1))
 
-    def state_changed(self) -> None:
-        """Tell the state."""
-        if self.picture.state is not None:
-            self.tell(StateChanged(self.picture.state))
-
-    def devices_changed(self) -> None:
-        """Tell the devices."""
-        self.tell(DevicesChanged(self.picture.devices))
+    def redraw(self, *, state: bool = False, devices: bool = False) -> None:
+        """Tell what is to be drawn anew: the canonical `state` or `devices` changed, or the overlay."""
+        shown, shown_devices = self.view.refresh()
+        if (state or shown) and self.picture.state is not None and self.view.state is not None:
+            self.tell(StateChanged(self.picture.state, self.view.state))
+        if devices or shown_devices:
+            self.tell(DevicesChanged(self.view.devices))
 
     def coordinator_started(self, now: float, *, live: bool) -> None:
         """Another coordinator, or ours after it was away: register again, not all at the same moment.
@@ -342,11 +356,37 @@ class Session:
             error: RequestError = ExpiredError("there was no connection in time", id=name, sent=False)
         else:
             error = NoAnswerError("the server did not answer in time", id=name)
-        self.tell(Settled(name, error))
+        self._end(name, error)
+
+    def _end(self, id: str, outcome: Answer | RequestError) -> None:  # noqa: A002 (the wire's word)
+        """A request has ended: what was shown of it is kept, or taken back."""
+        self.tell(Settled(id, outcome))
+        if isinstance(outcome, CommandResult) and outcome.status is ResultStatus.APPLIED:
+            self.view.overlay.applied(id, (outcome.epoch or 0, outcome.sequence or 0))
+            if self.picture.state is not None:
+                self.view.overlay.saw_state(self.picture.state)
+        elif (taken := self.view.overlay.take_back(id)) is not None:
+            guess, hidden = taken
+            if not hidden:
+                error = outcome if isinstance(outcome, RequestError) else None
+                self.tell(RolledBack(id, guess.command, guess.target_device, _reason(error), error))
+        self.redraw()
 
     def _flush(self) -> list[Action]:
         out, self._out = self._out, []
         return out
+
+
+def _reason(error: RequestError | None) -> str:
+    match error:
+        case None:
+            return ResultStatus.SUPERSEDED
+        case ExpiredError():
+            return ResultStatus.EXPIRED
+        case WithdrawnError():
+            return "withdrawn"
+        case _:
+            return error.code or Code.UNAVAILABLE
 
 
 def _works_hindered(request: Request) -> bool:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import assert_never
+from typing import Final, assert_never
 
 from soul_connect.actions import (
     Accepted,
@@ -17,6 +17,7 @@ from soul_connect.actions import (
     Ordered,
     Probe,
     Publish,
+    RolledBack,
     Settled,
     StateChanged,
 )
@@ -25,8 +26,8 @@ from soul_connect.latest import Latest, News
 from soul_protocol.down import Notice
 from soul_protocol.models import Device, PlaybackState
 
-NOTICES_KEPT = 64
-"""How many notices wait for a slow listener."""
+KEPT: Final = 64
+"""How many notices, or rollbacks, wait for a slow listener."""
 
 
 class Told:
@@ -36,7 +37,8 @@ class Told:
         self.state: Latest[PlaybackState] = Latest()
         self.devices: Latest[tuple[Device, ...]] = Latest()
         self.online: Latest[bool] = Latest()
-        self.notices: News[Notice] = News(keep=NOTICES_KEPT)
+        self.notices: News[Notice] = News(keep=KEPT)
+        self.rollbacks: News[RolledBack] = News(keep=KEPT)
         self.device: Device | None = None
         self.listener: Callable[[Action], None] | None = None
         self.fatal: LinkError | None = None
@@ -48,12 +50,12 @@ class Told:
         """A new life."""
         self.fatal = None
         self._first = asyncio.get_running_loop().create_future()
-        for values in (self.state, self.devices, self.online, self.notices):
+        for values in (self.state, self.devices, self.online, self.notices, self.rollbacks):
             values.begin()
 
     def end(self, error: LinkError | None) -> None:
         """Nothing more will be told: because of `error`, or by the program's own wish."""
-        for values in (self.state, self.devices, self.online, self.notices):
+        for values in (self.state, self.devices, self.online, self.notices, self.rollbacks):
             values.end(error)
 
     async def first_arrival(self) -> None:
@@ -98,8 +100,10 @@ class Told:
                 self.is_online()
             case Away():
                 self.online.set(False)
-            case StateChanged(state=state):
-                self.state.set(state)
+            case StateChanged(shown=shown):
+                self.state.set(shown)
+            case RolledBack():
+                self.rollbacks.add(action)
             case DevicesChanged(devices=devices):
                 self.device = next((one for one in devices if one.id == self._device_id), self.device)
                 self.devices.set(devices)

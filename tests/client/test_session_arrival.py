@@ -52,7 +52,7 @@ def test_the_snapshot_is_told() -> None:
     bench.connect()
     actions = bench.registered()
     assert [type(action) for action in actions] == [Arrived, StateChanged, DevicesChanged]
-    assert bench.session.picture.position_ms(now=bench.now, server_now=SERVER + 500) == 1_500
+    assert bench.session.view.position_ms(now=bench.now, server_now=SERVER + 500) == 1_500
     assert bench.session.clock.at(bench.now) == SERVER + int(bench.now)
 
 

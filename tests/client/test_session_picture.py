@@ -58,10 +58,10 @@ def test_ticks_move_the_position_of_their_state_only() -> None:
     (changed,) = bench.hear(topic, **tick)
     assert isinstance(changed, StateChanged)
     assert changed.state.position_ms == 5_000
-    picture = bench.session.picture
-    assert picture.position_ms(now=0, server_now=SERVER + 4_500) == 5_500
-    assert picture.position_ms(now=0, server_now=SERVER + 999_000) == 60_000  # the duration
-    assert picture.position_ms(now=bench.now + 100, server_now=None) == 5_100
+    picture, state = bench.session.picture, changed.state
+    assert picture.position_ms(state, now=0, server_now=SERVER + 4_500) == 5_500
+    assert picture.position_ms(state, now=0, server_now=SERVER + 999_000) == 60_000  # the duration
+    assert picture.position_ms(state, now=bench.now + 100, server_now=None) == 5_100
 
 
 def test_devices_come_and_go() -> None:

@@ -192,7 +192,7 @@ class Renderer:
         False: there is nothing to play.
         """
         if deck is None and self.epoch is None and self.table.track_id is None:
-            state = self._station.state
+            state = self._station.canonical_state
             if state is None:
                 return False
             deck, position_ms = Deck.of(state), position_now(self._station, state)
@@ -292,7 +292,7 @@ class Renderer:
             raise RefusedError(Code.TIMEOUT)
         if order.epoch < self._highest:
             raise RefusedError(Code.NOT_ACTIVE)
-        state = self._station.state
+        state = self._station.canonical_state
         if self.epoch != order.epoch:
             # A command in an epoch that was not ours says that it is ours now.
             if state is not None and state.epoch == order.epoch and not self._may_be_mine(state):

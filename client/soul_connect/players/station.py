@@ -15,7 +15,7 @@ class Station(Protocol):
         """This device."""
 
     @property
-    def state(self) -> PlaybackState | None:
+    def canonical_state(self) -> PlaybackState | None:
         """The canonical state as last heard."""
 
     def now(self) -> float:
