@@ -46,7 +46,10 @@ def origin_allowed(origin: str | None, hosts: Iterable[str], allowed: frozenset[
     """
     if origin is None or origin in allowed:
         return True
-    page = urlsplit(origin)
+    try:
+        page = urlsplit(origin)
+    except ValueError:
+        return False
     return page.scheme in ("http", "https") and page.netloc.lower() in {host.lower() for host in hosts}
 
 

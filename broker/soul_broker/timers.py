@@ -55,8 +55,9 @@ class TimerWheel(Generic[T]):
     def due(self, now: float) -> list[T]:
         """Whose deadline has passed. They wait no more; who is to wait again is scheduled again."""
         slot = int(now / RESOLUTION)
-        if self._now is None:
-            passed = [key for key in self._slots if key <= slot]
+        if self._now is None or slot - self._now > len(self._slots):
+            # Time has jumped, as after a suspended machine: look at what waits, not at every slot passed.
+            passed = sorted(key for key in self._slots if key <= slot)
         else:
             passed = [key for key in range(self._now + 1, slot + 1) if key in self._slots]
         self._now = slot

@@ -1,6 +1,6 @@
 """A connection's bytes over WebSocket (RFC 6455; MQTT 3.1.1 section 6), by `websockets`' sans-I/O half.
 
-MQTT packets and frames need not coincide [MQTT-6.0.0-3]: a frame may hold a part of a packet
+MQTT packets and frames need not coincide [MQTT-6.0.0-2]: a frame may hold a part of a packet
 or several. Only binary frames are MQTT's [MQTT-6.0.0-1]. No extension is offered:
 deflate costs more memory than a connection of ours.
 """
@@ -23,6 +23,8 @@ from soul_broker.hub import Hub
 _FRAME_BYTES_BEFORE: Final = 64 * 1024
 """The longest message before authentication: the packets in it have their own bound."""
 _FRAME_SLACK: Final = 64 * 1024
+
+_BAD_REQUEST: Final = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 _quiet = logging.getLogger("soul_broker.websocket")
 _quiet.addHandler(logging.NullHandler())
@@ -49,7 +51,7 @@ def accept(
     protocol.receive_data(head)
     requests = [event for event in protocol.events_received() if isinstance(event, Request)]
     if not requests:
-        return None, b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", None
+        return None, _BAD_REQUEST, None
     headers = requests[0].headers
     hosts = headers.get_all("Host")
     forwarded = None
@@ -62,7 +64,11 @@ def accept(
     if len(origins) > 1 or not origin_allowed(origins[0] if origins else None, hosts):
         response = protocol.reject(403, "This page may not connect.\n")
     else:
-        response = protocol.accept(requests[0])
+        try:
+            response = protocol.accept(requests[0])
+        except UnicodeEncodeError:
+            # It quotes a bad header in its answer, and cannot quote bytes that are no text.
+            return None, _BAD_REQUEST, None
     protocol.send_response(response)
     answer = b"".join(protocol.data_to_send())
     return (protocol if protocol.state is OPEN else None), answer, forwarded

@@ -157,6 +157,13 @@ async def test_the_wrong_subprotocol_is_refused(running: Running) -> None:
         assert (await answer(running, upgrade(subprotocol=offered))).startswith(b"HTTP/1.1 400 ")
 
 
+async def test_a_header_that_is_no_text_is_refused(running: Running) -> None:
+    bad = upgrade().replace(b"Connection: Upgrade", b"Connection: Up\x99\x8d")
+    assert (await answer(running, bad)).startswith(b"HTTP/1.1 400 ")
+    bad = upgrade(headers="Origin: http://[\r\n")
+    assert (await answer(running, bad)).startswith(b"HTTP/1.1 403 ")
+
+
 async def test_a_foreign_page_is_refused(running: Running) -> None:
     refused = await answer(running, upgrade(headers="Origin: http://evil.example\r\n"))
     assert refused.startswith(b"HTTP/1.1 403 ")
@@ -193,6 +200,7 @@ async def test_a_forwarded_host_of_anybody_is_not_believed(running: Running) -> 
         ("", False),
         ("http://h:8080.evil.example", False),
         ("ftp://h:8080", False),
+        ("http://[h:8080", False),
     ],
 )
 def test_origins(origin: str | None, verdict: bool) -> None:
