@@ -11,6 +11,9 @@ need mosquitto_sub mosquitto-clients
 need mpv mpv
 need ffmpeg ffmpeg
 need tmux tmux
+need playerctl playerctl
+need dbus-run-session dbus
+need dbus-daemon dbus-daemon
 [ -n "$missing" ] || exit 0
 if [ "$(id -u)" = 0 ]; then sudo=""
 elif sudo -n true 2>/dev/null; then sudo="sudo -n"

@@ -1,7 +1,8 @@
 import pytest
 
 from soul_connect.cli.exits import CliError, Exit
-from soul_connect.cli.words import ago, clock, find_device, title
+from soul_connect.cli.words import ago, clock, find_device
+from soul_connect.titles import title
 from soul_protocol.models import Capabilities, Device, DeviceType
 
 RENDERER = Capabilities(

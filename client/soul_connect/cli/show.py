@@ -7,7 +7,8 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from soul_connect.cli.words import ICONS, KINDS, ago, clock, name_of, title
+from soul_connect.cli.words import ICONS, KINDS, ago, clock, name_of
+from soul_connect.titles import title
 from soul_protocol.models import Device, PlaybackState
 
 MAX_WIDTH = 80

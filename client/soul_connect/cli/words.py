@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable
 from typing import Final
-from urllib.parse import unquote, urlsplit
 
 from soul_connect.cli.exits import CliError, Exit
+from soul_connect.titles import title
 from soul_protocol.models import Device, DeviceType, PlaybackState
 
 ICONS: Final = {
@@ -21,8 +21,6 @@ KINDS: Final = {
     DeviceType.DAP: "player",
     DeviceType.WEB: "web",
 }
-
-_SUFFIX_CHARACTERS: Final = 5
 
 
 def clock(ms: int) -> str:
@@ -41,16 +39,6 @@ def ago(then_ms: int, now_ms: int) -> str:
     if hours:
         return f"{hours} h ago"
     return f"{minutes} min ago" if minutes else "just now"
-
-
-def title(track_id: str) -> str:
-    """What to call a track of which only the id is known: the file's name, where it has one."""
-    if "/" not in track_id:
-        return track_id
-    path = urlsplit(track_id).path if "://" in track_id else track_id
-    name = unquote(path.rstrip("/").rsplit("/", 1)[-1]) or track_id
-    stem, dot, suffix = name.rpartition(".")
-    return stem if dot and stem and suffix.isalnum() and len(suffix) < _SUFFIX_CHARACTERS else name
 
 
 def find_device(wanted: str, devices: Iterable[Device]) -> Device:
