@@ -1,16 +1,21 @@
 """`soul/v1/broker/close`: the coordinator ends connections and withdraws tokens."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
 from soul_protocol.codec import decode_close
+from soul_protocol.down import Close
 from soul_protocol.errors import ContractError
 
 if TYPE_CHECKING:
+    from soul_broker.connection import Connection
     from soul_broker.hub import Hub
 
-DELETED = "deleted"
+DELETED: Final = "deleted"
+WHOEVER: Final = "-"
+"""Who holds a token of a user who was removed while nobody looked: the name is not kept."""
 
 log = structlog.get_logger("soul_broker")
 
@@ -20,7 +25,7 @@ def close_matching(hub: "Hub", payload: bytes) -> None:
 
     A `jti` is refused until its `exp`: the message's, else that of a live connection with this
     token, else as long as a token may live. Without `jti`, the reason `deleted` refuses
-    what was issued to the user, or to the named device, up to now.
+    what was issued to the user, or to the named device, up to the message's `at`, else to now.
     Wills of the closed connections are published, so that the coordinator learns of it.
     """
     if not payload:
@@ -32,7 +37,7 @@ def close_matching(hub: "Hub", payload: bytes) -> None:
         return
     matching = [
         connection
-        for connection in hub.registry.users.get(close.user, ())
+        for connection in _connections(hub, close)
         if (close.jti is None or connection.jti == close.jti)
         and (
             close.device is None
@@ -46,10 +51,17 @@ def close_matching(hub: "Hub", payload: bytes) -> None:
                 known = [connection.expires for connection in matching if connection.expires is not None]
                 revocations.revoke(close.jti, close.exp or max(known, default=None))
             elif close.reason == DELETED:
-                revocations.delete(close.user, close.device)
+                revocations.delete(close.user, close.device, close.at)
         except OSError as error:
             # In memory it holds; the file is behind until the next change.
             log.error("revocations not saved", error=str(error))  # noqa: TRY400
     for connection in matching:
         connection.end(f"closed: {close.reason}")
     log.info("broker/close", user=close.user, device=close.device, reason=close.reason, closed=len(matching))
+
+
+def _connections(hub: "Hub", close: Close) -> Iterable["Connection"]:
+    users = hub.registry.users
+    if close.jti is None or close.user != WHOEVER:
+        return users.get(close.user, ())
+    return (connection for held in tuple(users.values()) for connection in held)

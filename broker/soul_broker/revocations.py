@@ -4,10 +4,11 @@ Two kinds: a token's `jti`, remembered until its `exp`; and everything issued to
 or to one of its devices, before a deletion. Device ids are kept as SHA-256 hashes only.
 With a path, every change is on disk before `revoke` and `delete` return.
 
-A JWT's `iat` is in whole seconds, so that a token of the second of a deletion may have been
-issued just before it or just after. It is refused: a deletion that a token survives is
-worse than a new token that must be asked for again a second later. Who issues one at
-once may date it to the next second (`TokenVerifier` takes that).
+A token dated to the ms (the coordinator's are) counts if it is of a later ms than the
+deletion. One dated to the second may have been issued just before a deletion in that second
+or just after: it is refused, since a deletion that a token survives is worse than a new
+token that must be asked for again. Who issues such tokens may date one to the next second
+(`TokenVerifier` takes that).
 """
 
 import hashlib
@@ -40,7 +41,7 @@ class Revocations:
         self._clock = clock
         self._tokens: dict[str, int] = {}
         # By (user, hash of the device or ""): when deleted, and until when that matters.
-        self._deleted: dict[tuple[str, str], tuple[int, int]] = {}
+        self._deleted: dict[tuple[str, str], tuple[float, int]] = {}
         if path is not None and path.exists():
             self._load(path)
 
@@ -50,10 +51,12 @@ class Revocations:
         self._tokens[jti] = max(until, self._tokens.get(jti, 0))
         self._save()
 
-    def delete(self, user: str, device: str | None) -> None:
-        """Refuse what was issued up to now to a user, or to one of its devices."""
-        now = int(self._clock())
-        self._deleted[user, _hash(device)] = (now, now + LONGEST_LIFETIME)
+    def delete(self, user: str, device: str | None, at: int | None = None) -> None:
+        """Refuse what was issued up to `at` (ms; None: now) to a user, or to one of its devices."""
+        now, key = self._clock(), (user, _hash(device))
+        known, _ = self._deleted.get(key, (0.0, 0))
+        moment = int(now * 1_000) if at is None else at
+        self._deleted[key] = (max(known, moment / 1_000), int(now) + LONGEST_LIFETIME)
         self._save()
 
     def refuses(self, claims: TokenClaims, client_id: str) -> bool:
@@ -75,7 +78,8 @@ class Revocations:
                 raise ValueError("unknown version")  # noqa: TRY301 (one refusal for all that is wrong)
             self._tokens = {str(jti): int(exp) for jti, exp in kept["tokens"].items()}
             self._deleted = {
-                (str(user), str(device)): (int(at), int(until)) for user, device, at, until in kept["deleted"]
+                (str(user), str(device)): (float(at), int(until))
+                for user, device, at, until in kept["deleted"]
             }
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise SoulBrokerError(f"the revocations in {path} cannot be read: {error}") from error

@@ -197,13 +197,18 @@ class CoordinatorStatus(Wire):
 
 
 class Close(Wire):
-    """To the broker: close what matches. `exp` (s) says how long a `jti` must be remembered."""
+    """To the broker: close what matches. `exp` (s) says how long a `jti` must be remembered.
+
+    With a `jti`, the user `-` is whoever holds it. `at`, with the reason `deleted`: what was
+    issued later still counts; without it, what is issued after the message came.
+    """
 
     type: Literal["close"] = "close"
     user: UserId
     device: DeviceId | None = optional()
     jti: Word | None = optional()
     exp: Seconds | None = optional()
+    at: EpochMs | None = optional()
     reason: Word
 
 

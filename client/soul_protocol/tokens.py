@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 from soul_protocol.ids import DeviceId
 from soul_protocol.roles import Role, Scope
 from soul_protocol.topics import is_user
-from soul_protocol.units import Seconds
+from soul_protocol.units import Seconds, SecondsAndMs
 
 AUDIENCE: Final = "soul-connect"
 ALGORITHM: Final = "ES256"
@@ -26,7 +26,7 @@ class TokenClaims(BaseModel):
 
     sub: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
     role: Role = Role.DEVICE
-    iat: Seconds
+    iat: SecondsAndMs
     exp: Seconds
     jti: Annotated[str, StringConstraints(min_length=1, max_length=64)]
     aud: Literal["soul-connect"]

@@ -23,3 +23,6 @@ Count = Annotated[int, Field(ge=0, le=SAFE_INTEGER)]
 
 Seconds = Annotated[int, Field(ge=0, le=SAFE_INTEGER)]
 """A moment in a token: seconds since the Unix epoch (RFC 7519, NumericDate)."""
+
+SecondsAndMs = Annotated[float, Field(ge=0, le=SAFE_INTEGER)]
+"""Likewise, with a fraction where its maker knows it (RFC 7519 allows one)."""

@@ -17,7 +17,6 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from soul_coordinator import accounts_tokens as rows
-from soul_coordinator.accounts_denials import Denials, load_denials
 from soul_coordinator.accounts_errors import BadRequest, NoSuchUser, Refused, UserExists
 from soul_coordinator.accounts_tokens import Invitation
 from soul_coordinator.adapters.sqlite import wall_clock
@@ -152,7 +151,7 @@ class Accounts:
                 connection.execute(
                     "INSERT OR REPLACE INTO removed_users (hash, at) VALUES (?, ?)", (user_hash(name), now)
                 )
-                record_change(connection, UserGone(name, ()), now)
+                record_change(connection, UserGone(name, (), now), now)
                 mark_for_scrub(connection)
             # Where a reader is in the way, a running coordinator does it a moment later.
             scrub(connection)
@@ -268,11 +267,6 @@ class Accounts:
         """
         with self._writing() as connection:
             return rows.redeem(connection, self._signer, code, device, now=self._clock())
-
-    def denials(self) -> Denials:
-        """Which tokens are refused although signed and not expired."""
-        with self._connection() as connection, reading(connection):
-            return load_denials(connection, self._clock())
 
     @contextlib.contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:

@@ -67,7 +67,7 @@ def issue(
         if device is None:
             raise BadRequest("A guest's token names its device.")
         _require_free(connection, user, device)
-    issued = signer.sign(new_claims(user, role, now=now // 1000, exp=exp, device=device, scope=scope))
+    issued = signer.sign(new_claims(user, role, now=now / 1000, exp=exp, device=device, scope=scope))
     _insert(connection, issued.claims, until)
     if role is Role.GUEST and device is not None:
         guest = GuestPass(device, frozenset(scope), exp * 1000)
@@ -101,7 +101,7 @@ def refresh(connection: sqlite3.Connection, signer: TokenSigner, token: str, *, 
     if old.device is not None and _deleted_since(connection, old.sub, old.device, old.iat):
         raise Refused("This device was deleted.")
     require_room(connection, old.sub, now)
-    exp = now // 1000 + max(old.exp - old.iat, _REFRESHED_TTL)
+    exp = now // 1000 + max(old.exp - int(old.iat), _REFRESHED_TTL)
     if until is not None:
         exp = min(exp, until // 1000)
     return issue(
@@ -216,7 +216,7 @@ def _insert(connection: sqlite3.Connection, claims: TokenClaims, until: Instant 
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         (
             *(claims.jti, None if claims.role is Role.SERVICE else claims.sub, claims.role.value),
-            *(claims.device, _words(claims.scope), claims.iat * 1000, claims.exp * 1000, until),
+            *(claims.device, _words(claims.scope), round(claims.iat * 1000), claims.exp * 1000, until),
         ),
     )
 
@@ -242,11 +242,11 @@ def _require_free(connection: sqlite3.Connection, user: str, device: str) -> Non
         raise BadRequest("This device id belongs to one of the user's own devices.")
 
 
-def _deleted_since(connection: sqlite3.Connection, user: str, device: str, iat: int) -> bool:
+def _deleted_since(connection: sqlite3.Connection, user: str, device: str, iat: float) -> bool:
     row = connection.execute(
         "SELECT at FROM deleted_devices WHERE hash = ?", (device_hash(user, device),)
     ).fetchone()
-    return row is not None and row[0] // 1000 > iat
+    return row is not None and row[0] >= round(iat * 1000)
 
 
 def _words(scope: frozenset[Scope]) -> str:

@@ -159,7 +159,7 @@ class Runner:
         self._counters = counters
         self._entropy = entropy
         self.undecided: tuple[Event, ...] = ()
-        """The events of the batch in hand: what nobody was answered when the store failed."""
+        """The events of the batch that the store failed to save: nobody was answered."""
 
     async def start(self) -> None:
         """Save and tell what the core has to say at its start."""
@@ -175,11 +175,11 @@ class Runner:
             deadline = self._core.next_deadline()
             wait = None if deadline is None else max(0.0, (deadline - self._clock.now()) / 1_000)
             await self._inbox.wait(wait)
-            effects = self._decide()
+            effects, batch = self._decide()
             if effects:
-                await self._carry_out(effects)
+                await self._carry_out(effects, batch)
 
-    def _decide(self) -> list[Effect]:
+    def _decide(self) -> tuple[list[Effect], list[Event]]:
         effects: list[Effect] = []
         batch: list[Event] = []
         for _ in range(BATCH_MAX):
@@ -191,13 +191,12 @@ class Runner:
                 batch.append(event)
                 effects.extend(self._core.handle(event, now=self._clock.now()))
         self._counters.events += len(batch)
-        self.undecided = tuple(batch)
         deadline, now = self._core.next_deadline(), self._clock.now()
         if deadline is not None and deadline <= now:
             effects.extend(self._core.handle(DeadlineReached(), now=now))
-        return effects
+        return effects, batch
 
-    async def _carry_out(self, effects: Sequence[Effect]) -> None:
+    async def _carry_out(self, effects: Sequence[Effect], batch: Sequence[Event] = ()) -> None:
         saves: list[Save] = []
         tells: list[Tell] = []
         for effect in effects:
@@ -207,7 +206,12 @@ class Runner:
                 saves.append(effect)
         if saves:
             loop = asyncio.get_running_loop()
-            await loop.run_in_executor(self._writer, self._store.commit, saves)
+            try:
+                await loop.run_in_executor(self._writer, self._store.commit, saves)
+            except Exception:
+                # Not where we were cancelled meanwhile: then it may have been saved.
+                self.undecided = tuple(batch)
+                raise
             self._counters.commits += 1
         for tell in tells:
             self._link.publish(outgoing(tell, now=self._clock.now()))

@@ -9,7 +9,7 @@ under way. While the store cannot save, every request is answered with `unavaila
 import asyncio
 import random
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ from soul_coordinator.adapters.sqlite_changes import (
     UserAdded,
     UserGone,
 )
-from soul_coordinator.adapters.sqlite_errors import StoreError
+from soul_coordinator.adapters.sqlite_errors import StoreCorrupt, StoreError
 from soul_coordinator.clock import Clock
 from soul_coordinator.core import events, messages
 from soul_coordinator.core.coordinator import Coordinator
@@ -42,7 +42,8 @@ UPKEEP_EVERY: Final = 60.0
 RETRY_FIRST: Final = 0.1
 RETRY_MAX: Final = 2.0
 _FAREWELL: Final = 1.0
-_NOBODY: Final = "-"
+_LOOK_EVERY: Final = 0.1
+_WHOEVER: Final = "-"
 
 _T = TypeVar("_T")
 _log = structlog.get_logger("soul_coordinator")
@@ -102,14 +103,18 @@ class CoordinatorService:
         return "".join(f"# TYPE {name} {kind}\n{name} {value}\n" for name, (kind, value) in facts.items())
 
     async def run(self) -> None:
-        """Serve until cancelled; the farewell then takes a second at most."""
+        """Serve until cancelled; the farewell then takes a second at most.
+
+        Raises:
+            StoreCorrupt: the database is damaged at the start: somebody has to restore a backup.
+        """
         wait = RETRY_FIRST
         try:
             while True:
                 try:
                     await self._term()
                     wait = RETRY_FIRST
-                except (LinkError, StoreError) as error:
+                except LinkError as error:
                     if self._problem is None:
                         wait = RETRY_FIRST
                     self._problem = str(error)
@@ -127,40 +132,48 @@ class CoordinatorService:
         return await asyncio.get_running_loop().run_in_executor(self._writer, call, *arguments)
 
     async def _term(self) -> None:
-        seen = await self._in_writer(self._store.last_account_change)
-        users = await self._in_writer(self._store.load)
-        core = Coordinator(coordinator_id=secrets.token_hex(8), users=users, now=self._clock.now())
-        offline = status(core.id, online=False, started_at=core.started_at)
+        """One term; it ends where the link is lost (raises), or once a store that failed works again."""
+        identity, started_at = secrets.token_hex(8), self._clock.now()
+        offline = status(identity, online=False, started_at=started_at)
         self._inbox.clear()
         async with self._connect(
-            client_id=f"coordinator-{core.id}", will=offline, deliver=self._inbox.deliver
+            client_id=f"coordinator-{identity}", will=offline, deliver=self._inbox.deliver
         ) as link:
-            runner = Runner(
-                core=core,
-                inbox=self._inbox,
-                store=self._store,
-                link=link,
-                writer=self._writer,
-                clock=self._clock,
-                counters=self.counters,
-            )
-            for jti, exp in await self._in_writer(self._store.revoked_tokens):
-                # Whose they were is not kept; the broker goes by the `jti` alone.
-                link.publish(close(_NOBODY, jti=jti, exp=exp, reason="revoked"))
-            await runner.start()
-            link.publish(status(core.id, online=True, started_at=core.started_at))
-            await link.flush()
-            self._core, self._problem = core, None
-            self.ready.set()
-            _log.info("coordinator online", coordinator=core.id, users=len(users))
+            runner = None
             try:
+                seen = await self._in_writer(self._store.last_account_change)
+                users = await self._in_writer(self._store.load)
+                core = Coordinator(coordinator_id=identity, users=users, now=started_at)
+                runner = Runner(
+                    core=core,
+                    inbox=self._inbox,
+                    store=self._store,
+                    link=link,
+                    writer=self._writer,
+                    clock=self._clock,
+                    counters=self.counters,
+                )
+                await self._go_online(runner, link, core)
                 await self._serve(runner, link, seen)
             except StoreError as error:
+                if self._core is None and isinstance(error, StoreCorrupt):
+                    raise
                 self._problem = str(error)
-                _log.exception("the state cannot be saved; requests are refused", why=str(error))
-                await self._refuse_until_saved(runner, link)
+                _log.error("the database fails; requests are refused until it works", why=str(error))
+                await self._refuse_until_saved(link, () if runner is None else runner.undecided)
+                _log.info("the database works again")
             finally:
                 await _farewell(link, offline)
+
+    async def _go_online(self, runner: Runner, link: Link, core: Coordinator) -> None:
+        for user, jti, exp in await self._in_writer(self._store.revoked_tokens):
+            link.publish(close(user or _WHOEVER, jti=jti, exp=exp, reason="revoked"))
+        await runner.start()
+        link.publish(status(core.id, online=True, started_at=core.started_at))
+        await link.flush()
+        self._core, self._problem = core, None
+        self.ready.set()
+        _log.info("coordinator online", coordinator=core.id, users=len(core.users))
 
     async def _serve(self, runner: Runner, link: Link, seen: int) -> None:
         """Decide, watch the accounts, and notice when the link is lost: whichever fails first."""
@@ -199,10 +212,10 @@ class CoordinatorService:
         match change:
             case UserAdded():
                 pass
-            case UserGone(user, tokens):
+            case UserGone(user, tokens, at):
                 for jti, exp in tokens:
                     link.publish(close(user, jti=jti, exp=exp, reason="deleted"))
-                self._inbox.post(events.UserRemoved(user))
+                self._inbox.post(events.UserRemoved(user, at))
             case TokenRevoked(user, _, device, jti, exp):
                 link.publish(close(user, jti=jti, exp=exp, reason="revoked"))
                 if device is not None:
@@ -210,24 +223,36 @@ class CoordinatorService:
             case GuestInvited(user, guest):
                 self._inbox.post(events.PassIssued(user, guest))
 
-    async def _refuse_until_saved(self, runner: Runner, link: Link) -> None:
-        """Answer what arrives with `unavailable` until the store saves again."""
-        for event in runner.undecided:
+    async def _refuse_until_saved(self, link: Link, undecided: Sequence[events.Event]) -> None:
+        """Answer what arrives with `unavailable` until the store works again."""
+        for event in undecided:
             self._refuse(link, event)
+        reviving = asyncio.create_task(self._revive_store(), name="store")
+        try:
+            while not reviving.done():
+                if link.lost.done():
+                    link.lost.result()
+                await self._inbox.wait(_LOOK_EVERY)
+                while (item := self._inbox.take()) is not None:
+                    refused = event_of(*item, lambda: 0) if isinstance(item, tuple) else item
+                    if refused is not None:
+                        self._refuse(link, refused)
+                await link.drain()
+            reviving.result()
+        finally:
+            reviving.cancel()
+
+    async def _revive_store(self) -> None:
+        wait = RETRY_FIRST
         while True:
-            with suppress(StoreError):
-                await self._in_writer(self._store.probe)
+            await asyncio.sleep(wait)
+            try:
+                await self._in_writer(self._store.revive)
+            except StoreError as error:
+                self._problem = str(error)
+                wait = min(2 * wait, RETRY_MAX)
+            else:
                 return
-            with suppress(TimeoutError):
-                async with asyncio.timeout(1.0):
-                    while not link.lost.done():
-                        await self._inbox.wait(None)
-                        item = self._inbox.take()
-                        refused = event_of(*item, lambda: 0) if isinstance(item, tuple) else item
-                        if refused is not None:
-                            self._refuse(link, refused)
-            if link.lost.done():
-                link.lost.result()
 
     def _refuse(self, link: Link, event: events.Event) -> None:
         now = self._clock.now()
@@ -235,7 +260,8 @@ class CoordinatorService:
             link.publish(outgoing(Reply(event.sender, messages.pong(event.t0, now)), now=now))
             return
         sender, request = getattr(event, "sender", None), getattr(event, "id", None)
-        if sender is None or isinstance(event, events.StateReported | events.ConnectionLost):
+        farewell = isinstance(event, events.ConnectionLost | events.SaidGoodbye)
+        if sender is None or farewell or isinstance(event, events.StateReported):
             return
         answer = messages.error(Code.UNAVAILABLE)
         if request is not None:

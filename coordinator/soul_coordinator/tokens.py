@@ -96,12 +96,15 @@ def new_claims(
     user: str,
     role: Role,
     *,
-    now: int,
+    now: float,
     exp: int,
     device: str | None = None,
     scope: frozenset[Scope] = frozenset(),
 ) -> TokenClaims:
-    """Claims with a fresh `jti`; `now` and `exp` in seconds since the Unix epoch."""
+    """Claims with a fresh `jti`; `now` and `exp` in seconds since the Unix epoch.
+
+    A fraction of `now` is kept: a deletion in the same second is then before or after.
+    """
     return TokenClaims(
         sub=user, role=role, iat=now, exp=exp, jti=uuid.uuid4().hex, aud=AUDIENCE, device=device, scope=scope
     )

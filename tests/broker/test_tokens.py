@@ -251,6 +251,28 @@ async def test_a_deleted_user_is_refused_whole(running: Running) -> None:
     await running.device("bob")
 
 
+async def test_a_deletion_that_is_told_late_refuses_what_was_issued_before_it(running: Running) -> None:
+    device = await running.device()
+    now = time.time()
+    before, after = (mint("alice", "observer", iat=moment) for moment in (now - 20, now - 10))
+    await close(running, user="alice", reason="deleted", at=int((now - 15) * 1_000))
+    await device.closed()
+    assert await running.refused("looking", "alice", before) == wire.REFUSED
+    await running.connect("looking", "alice", after)
+    # An earlier one, told again, changes nothing.
+    await close(running, user="alice", reason="deleted", at=int((now - 25) * 1_000))
+    assert await running.refused("looking", "alice", before) == wire.REFUSED
+
+
+async def test_a_token_of_nobody_knows_whom_is_closed_by_its_jti(running: Running) -> None:
+    device, other = await running.device(token=mint(jti="orphan")), await running.device("bob")
+    await close(running, user="-", jti="orphan", reason="revoked")
+    await device.closed()
+    await other.silent()
+    await close(running, user="-", reason="revoked")
+    await other.silent()
+
+
 async def test_only_a_service_closes(running: Running) -> None:
     victim, attacker = await running.device("bob"), await running.device()
     payload = json.dumps({"type": "close", "user": "bob", "reason": "deleted"}).encode()
@@ -286,11 +308,14 @@ def test_revocations_are_pruned_when_they_can_matter_no_more(tmp_path: Path) -> 
     assert set(json.loads(file.read_text())["tokens"]) == {"long", "another"}
 
 
-def test_tokens_of_the_second_of_a_deletion_are_refused() -> None:
-    revocations = Revocations(None, lambda: 1_000.9)
+def test_a_token_of_the_second_of_a_deletion_counts_if_it_says_that_it_is_later() -> None:
+    revocations = Revocations(None, lambda: 1_000.7009)
     revocations.delete("alice", DEVICE)
     assert revocations.refuses(claims(iat=999), DEVICE)
+    # It may be of before or after.
     assert revocations.refuses(claims(iat=1_000), DEVICE)
+    assert revocations.refuses(claims(iat=1_000.7), DEVICE)
+    assert not revocations.refuses(claims(iat=1_000.701), DEVICE)
     assert not revocations.refuses(claims(iat=1_001), DEVICE)
     assert not revocations.refuses(claims(iat=999), new_device())
     assert not revocations.refuses(claims(sub="bob", iat=999), DEVICE)

@@ -47,7 +47,7 @@ class UserRows:
         match save:
             case SaveDevice(device):
                 self.devices[device.id] = device
-            case ForgetDevice(_, device):
+            case ForgetDevice(device=device):
                 self._forget(device)
             case SavePlayback(_, playback, with_queue):
                 if not with_queue:

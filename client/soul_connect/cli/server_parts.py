@@ -56,8 +56,10 @@ class Parts:
         try:
             signer = TokenSigner.of_data_dir(settings.data_dir)
             accounts = Accounts(settings.data_dir / DATABASE, signer)
-        except (DataDirectoryError, StoreError) as error:
+        except DataDirectoryError as error:
             raise CliError(Exit.USAGE, str(error)) from error
+        except StoreError as error:
+            raise _no_store(settings, error) from error
         yield cls(settings, accounts, signer)
 
     @property
@@ -133,7 +135,7 @@ class Parts:
         try:
             store = SqliteStore(settings.data_dir / DATABASE, settings.durability)
         except StoreError as error:
-            raise CliError(Exit.USAGE, str(error)) from error
+            raise _no_store(settings, error) from error
         async with contextlib.AsyncExitStack() as stack:
             stack.callback(store.close)
             self._service = CoordinatorService(store=store, connect=self._links())
@@ -169,11 +171,18 @@ class Parts:
             failing.cancel()
 
     async def failure(self) -> None:
-        """Raise what ended the coordinator; without one, wait for ever."""
+        """Raise what ended the coordinator; without one, wait for ever.
+
+        Raises:
+            CliError: the database is damaged.
+        """
         if self._serving is None:
             await asyncio.get_running_loop().create_future()
         else:
-            await asyncio.shield(self._serving)
+            try:
+                await asyncio.shield(self._serving)
+            except StoreError as error:
+                raise _no_store(self.settings, error) from error
 
     def _health(self) -> Health:
         service = self._service.health if self._service is not None else None
@@ -229,6 +238,11 @@ class Parts:
                 yield
             finally:
                 server.close()
+
+
+def _no_store(settings: ServerSettings, error: StoreError) -> CliError:
+    text = str(error).replace("the database", str(settings.data_dir / DATABASE), 1)
+    return CliError(Exit.USAGE, text)
 
 
 def _certificates(settings: ServerSettings) -> Certificates:

@@ -44,8 +44,8 @@ def outgoing(tell: Tell, *, now: int) -> Outgoing:
             payload = b"" if message is None else to_json(message)
             qos = 0 if kind is AllChannel.POSITION else 1
             return Outgoing(all_topic(user, kind), payload, qos=qos, retain=kind in RETAINED)
-        case CloseConnection(user, device, reason):
-            return close(user, device=device, reason=reason)
+        case CloseConnection(user, device, reason, at):
+            return close(user, device=device, reason=reason, at=at)
         case _:
             assert_never(tell)
 
@@ -56,10 +56,11 @@ def close(
     device: str | None = None,
     jti: str | None = None,
     exp: int | None = None,
+    at: int | None = None,
     reason: str,
 ) -> Outgoing:
-    """`close`, for the broker."""
-    fields: Message = {"type": "close", "user": user, "device": device, "jti": jti, "exp": exp}
+    """`close`, for the broker; `exp` in seconds, `at` in ms."""
+    fields: Message = {"type": "close", "user": user, "device": device, "jti": jti, "exp": exp, "at": at}
     present = {name: value for name, value in fields.items() if value is not None}
     return Outgoing(BROKER_CLOSE, to_json(present | {"reason": reason}), qos=1)
 

@@ -21,14 +21,24 @@ from typing import Final
 
 from soul_coordinator.adapters import sqlite_upkeep as upkeep
 from soul_coordinator.adapters.sqlite_changes import AccountChange, UserGone, changes_after, last_change
-from soul_coordinator.adapters.sqlite_connection import Durability, connect, reading, scrub, transaction
-from soul_coordinator.adapters.sqlite_errors import StoreError, store_error
+from soul_coordinator.adapters.sqlite_connection import (
+    COORDINATOR_BUSY_MS,
+    Durability,
+    connect,
+    reading,
+    scrub,
+    transaction,
+)
+from soul_coordinator.adapters.sqlite_errors import RESTORE, StoreCorrupt, StoreError, store_error
 from soul_coordinator.adapters.sqlite_load import load_users
 from soul_coordinator.adapters.sqlite_migrations import migrate
 from soul_coordinator.adapters.sqlite_save import apply_save, user_hash, user_of
 from soul_coordinator.core.effects import ForgetDevice, Save
 from soul_coordinator.core.records import UserRecord
 from soul_coordinator.core.values import Instant
+
+_PROBE_BYTES: Final = 1024 * 1024
+"""More than a user's longest queue with its order."""
 
 _SCRUB_SHARE: Final = 0.1
 """The most of the writer's time that rewriting the file after deletions may take."""
@@ -55,13 +65,9 @@ class SqliteStore:
         self, path: Path, durability: Durability = "normal", *, clock: Callable[[], Instant] = wall_clock
     ) -> None:
         self.path = path
+        self._durability: Durability = durability
         self._clock = clock
-        self._connection = connect(path, durability)
-        try:
-            migrate(self._connection)
-        except BaseException:
-            self._connection.close()
-            raise
+        self._connection = self._open()
         # The users this store has seen: by name the row's number, by hash the name.
         self._numbers: dict[str, int] = {}
         self._names: dict[bytes, str] = {}
@@ -70,11 +76,30 @@ class SqliteStore:
         self._scrub_due = True
         self._scrub_not_before = 0.0
 
+    def _open(self) -> sqlite3.Connection:
+        connection = connect(self.path, self._durability, busy_ms=COORDINATOR_BUSY_MS)
+        try:
+            migrate(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
     def load(self) -> tuple[UserRecord, ...]:
-        """All that is saved of every user, by name."""
+        """All that is saved of every user, by name; every page of the file is looked at.
+
+        Raises:
+            StoreCorrupt: a page or a row cannot be what was written.
+        """
         with reading(self._connection) as connection:
+            upkeep.require_sound(connection)
             rows = connection.execute("SELECT id, number FROM users").fetchall()
-            users = load_users(connection)
+            try:
+                users = load_users(connection)
+            except (ValueError, TypeError, KeyError) as error:
+                raise StoreCorrupt(
+                    f"the database is damaged (a row cannot be read back: {error}): {RESTORE}"
+                ) from error
         self._numbers = dict(rows)
         self._names = {user_hash(user): user for user in self._numbers}
         return users
@@ -126,18 +151,40 @@ class SqliteStore:
         self._scrub_if_due()
         return newest, changes
 
-    def revoked_tokens(self) -> tuple[tuple[str, int], ...]:
-        """`jti` and `exp` (s) of every token taken back before its end: what the broker must know."""
+    def revoked_tokens(self) -> tuple[tuple[str | None, str, int], ...]:
+        """User, `jti` and `exp` (s) of every token taken back before its end: what the broker must know.
+
+        After `load`. Of a user who was removed the name is not kept: None.
+        """
         with reading(self._connection) as connection:
             rows = connection.execute(
-                "SELECT jti, expires_at / 1000 FROM revoked_tokens WHERE expires_at > ?", (self._clock(),)
+                "SELECT user_hash, jti, expires_at / 1000 FROM revoked_tokens WHERE expires_at > ?",
+                (self._clock(),),
             ).fetchall()
-        return tuple((jti, exp) for jti, exp in rows)
+        return tuple((self._names.get(user), jti, exp) for user, jti, exp in rows)
+
+    def revive(self) -> None:
+        """Open the file anew, and see whether all of it can be read and a large commit be written.
+
+        Raises:
+            StoreError: not yet.
+        """
+        self._connection.close()
+        self._connection = self._open()
+        self._confirmed_at = None
+        self._scrub_due = True
+        self.load()
+        self.probe()
 
     def probe(self) -> None:
-        """Write and take back a row: raises `StoreError` while nothing can be saved."""
+        """Write and take back a row as large as a commit may be: raises `StoreError` while that fails."""
         with transaction(self._connection) as connection:
-            connection.execute("INSERT INTO account_events (at, kind) VALUES (?, 'probe')", (self._clock(),))
+            connection.execute(
+                "INSERT INTO account_events (at, kind, user_hash) VALUES (?, 'probe', zeroblob(?))",
+                (self._clock(), _PROBE_BYTES),
+            )
+        # In a transaction of its own, so that the first one really reaches the disk.
+        with transaction(self._connection) as connection:
             connection.execute("DELETE FROM account_events WHERE kind = 'probe'")
 
     def purge(self, now: Instant) -> None:

@@ -28,11 +28,13 @@ class UserAdded:
 class UserGone:
     """An account was removed, with all that was saved of it.
 
-    `tokens` are the user's tokens that have not expired: `jti` and `exp` (s) of each.
+    `tokens` are the user's tokens that have not expired: `jti` and `exp` (s) of each. `at` (ms)
+    is when: a token of a later moment is another user's of the same name.
     """
 
     user: str
     tokens: tuple[tuple[str, int], ...]
+    at: Instant
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +118,7 @@ def _change(
                 "SELECT jti, expires_at / 1000 FROM revoked_tokens WHERE user_hash = ? ORDER BY jti",
                 (row["user_hash"],),
             )
-            return UserGone(user, tuple((jti, exp) for jti, exp in tokens.fetchall()))
+            return UserGone(user, tuple((jti, exp) for jti, exp in tokens.fetchall()), row["at"])
         case "token_revoked":
             return TokenRevoked(
                 row["user_id"], row["role"], row["device_id"], row["jti"], row["ends_at"] // 1000

@@ -23,10 +23,15 @@ DATABASE: Final = "soul-connect.db"
 BUSY_TIMEOUT_MS: Final = 5_000
 """How long a writer waits for another one; the command line's transactions take a few ms."""
 
+COORDINATOR_BUSY_MS: Final = 2_500
+"""How long the coordinator does: a request is to be answered before it expires (5 s)."""
+
 _RETRY_SECONDS: Final = 0.01
 
 
-def connect(path: Path, durability: Durability = "normal") -> sqlite3.Connection:
+def connect(
+    path: Path, durability: Durability = "normal", *, busy_ms: int = BUSY_TIMEOUT_MS
+) -> sqlite3.Connection:
     """Open the database, made with mode 0600 if it is missing; statements commit by themselves.
 
     May be used by one thread at a time, whichever.
@@ -39,7 +44,7 @@ def connect(path: Path, durability: Durability = "normal") -> sqlite3.Connection
     try:
         connection = sqlite3.connect(
             path,
-            timeout=BUSY_TIMEOUT_MS / 1000,
+            timeout=busy_ms / 1000,
             isolation_level=None,
             check_same_thread=False,
             cached_statements=256,
@@ -114,6 +119,7 @@ def scrub(connection: sqlite3.Connection) -> bool:
         if not marks:
             return True
         # A reader, such as a running backup, may hold on for long: do not wait for it.
+        (busy_ms,) = connection.execute("PRAGMA busy_timeout").fetchone()
         connection.execute("PRAGMA busy_timeout = 0")
         try:
             if not _empty_log(connection):
@@ -128,7 +134,7 @@ def scrub(connection: sqlite3.Connection) -> bool:
         finally:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
-            connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+            connection.execute(f"PRAGMA busy_timeout = {busy_ms}")
     except sqlite3.Error as error:
         failure = store_error(error)
         if isinstance(failure, StoreLocked):

@@ -9,6 +9,9 @@ StoreError
 """
 
 import sqlite3
+from typing import Final
+
+RESTORE: Final = "restore a backup in its place, with the server stopped and -wal and -shm removed."
 
 
 class StoreError(Exception):
@@ -44,7 +47,7 @@ def store_error(error: sqlite3.Error, file: str = "the database") -> StoreError:
         case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
             return StoreLocked(f"{file} is locked by another process.")
         case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
-            return StoreCorrupt(f"{file} is damaged ({error}): restore a backup.")
+            return StoreCorrupt(f"{file} is damaged ({error}): {RESTORE}")
         case (
             sqlite3.SQLITE_CANTOPEN
             | sqlite3.SQLITE_PERM

@@ -148,7 +148,7 @@ def tokens_and_invitations(db: Database) -> None:
     """Tokens by their `jti` (never themselves), invitations by a hash, and what was taken back.
 
     A service's token has no user. `until` is when the invitation that it came from ends.
-    Removed users and deleted devices are kept as SHA-256 only; see `accounts_denials`.
+    Removed users and deleted devices are kept as SHA-256 only.
     """
     _run(
         db,

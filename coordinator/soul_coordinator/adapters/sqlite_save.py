@@ -11,6 +11,7 @@ from soul_coordinator.core.effects import (
     DropPending,
     DropReceipts,
     ForgetDevice,
+    Forgotten,
     Save,
     SaveContext,
     SaveDevice,
@@ -23,7 +24,6 @@ from soul_coordinator.core.effects import (
 from soul_coordinator.core.names import key as name_key
 from soul_coordinator.core.records import DeviceRecord, Pending, Receipt, Transfer
 from soul_coordinator.core.values import Instant, Playback
-from soul_protocol import limits
 
 
 def _upsert(table: str, key: Sequence[str], columns: Sequence[str]) -> str:
@@ -122,8 +122,8 @@ def apply_save(connection: sqlite3.Connection, save: Save, *, now: Instant) -> N
     match save:
         case SaveDevice(record):
             connection.execute(_DEVICE, _device(record))
-        case ForgetDevice(user, device):
-            _forget(connection, user, device, now)
+        case ForgetDevice(user, device, why):
+            _forget(connection, user, device, why, now)
         case SavePlayback(user, playback, with_queue):
             connection.execute(_PLAYBACK, _playback(user, playback))
             if with_queue:
@@ -167,17 +167,11 @@ def device_hash(user: str, device: str) -> bytes:
     return hashlib.sha256(f"{user}\0{device}".encode()).digest()
 
 
-def _forget(connection: sqlite3.Connection, user: str, device: str, now: Instant) -> None:
-    row = connection.execute(
-        "SELECT node, last_seen FROM user_devices WHERE user_id = ? AND device_id = ?", (user, device)
-    ).fetchone()
-    deleted = row is not None and _was_deleted(connection, user, device, row, now)
+def _forget(connection: sqlite3.Connection, user: str, device: str, why: Forgotten, now: Instant) -> None:
     for statement in _FORGET:
         connection.execute(statement, {"user": user, "device": device})
-    if row is None:
-        return  # an ephemeral one: it was nowhere listed, and may come again
     mark_for_scrub(connection)
-    if not deleted:
+    if why != "deleted":
         # A month unseen, or a guest whose time is over: the token lives or ends by itself, nameless.
         connection.execute(
             "UPDATE tokens SET device_id = NULL WHERE user_id = ? AND device_id = ?", (user, device)
@@ -192,21 +186,6 @@ def _forget(connection: sqlite3.Connection, user: str, device: str, now: Instant
         (user_hash(user), user, device),
     )
     connection.execute("DELETE FROM tokens WHERE user_id = ? AND device_id = ?", (user, device))
-
-
-def _was_deleted(
-    connection: sqlite3.Connection, user: str, device: str, row: tuple[str, Instant], now: Instant
-) -> bool:
-    """Whether someone deleted it, so that its older tokens are refused from now on."""
-    node, last_seen = row
-    if node == "device":
-        return bool(now - last_seen < limits.DEVICE_KEPT)
-    known, valid = connection.execute(
-        "SELECT count(*), total(revoked_at IS NULL AND expires_at > ?) FROM tokens"
-        " WHERE user_id = ? AND device_id = ?",
-        (now, user, device),
-    ).fetchone()
-    return not known or valid > 0
 
 
 def _json(value: object) -> str:

@@ -12,7 +12,13 @@ from typing import Final
 from sqlite_utils import Database
 
 from soul_coordinator.adapters.sqlite_connection import connect
-from soul_coordinator.adapters.sqlite_errors import StoreError, StoreUnreachable, store_error
+from soul_coordinator.adapters.sqlite_errors import (
+    RESTORE,
+    StoreCorrupt,
+    StoreError,
+    StoreUnreachable,
+    store_error,
+)
 from soul_coordinator.adapters.sqlite_load import load_users
 from soul_coordinator.adapters.sqlite_migrations import STEPS, taken
 from soul_coordinator.core.names import key as name_key
@@ -69,6 +75,17 @@ def backup(database: Path, file: Path) -> None:
         raise StoreUnreachable(f"{file} cannot be written: {error.strerror}.") from None
     finally:
         copy.unlink(missing_ok=True)
+
+
+def require_sound(connection: sqlite3.Connection) -> None:
+    """Read every page of the file, quickly.
+
+    Raises:
+        StoreCorrupt: one of them is not what was written.
+    """
+    (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    if found != "ok":
+        raise StoreCorrupt(f"the database is damaged ({' '.join(found.split())}): {RESTORE}")
 
 
 def check(connection: sqlite3.Connection) -> tuple[str, ...]:

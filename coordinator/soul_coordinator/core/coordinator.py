@@ -88,7 +88,7 @@ class Coordinator:
             case events.DeadlineReached():
                 return self._time_passed(now)
             case events.UserRemoved():
-                return self._remove(event.user)
+                return self._remove(event)
             case events.PassIssued() | events.TokenEnded():
                 name = event.user
             case _:
@@ -122,7 +122,8 @@ class Coordinator:
             self._agenda.plan(user)
         return tuple(effects)
 
-    def _remove(self, name: str) -> tuple[Effect, ...]:
+    def _remove(self, event: events.UserRemoved) -> tuple[Effect, ...]:
+        name = event.user
         self._removed = {one: until for one, until in self._removed.items() if until > self._now}
         self._removed[name] = self._now + BURIED_FOR
         self.users.pop(name, None)
@@ -130,7 +131,7 @@ class Coordinator:
         return (
             Publish(name, "state", None),
             Publish(name, "devices", None),
-            CloseConnection(name, None, "deleted"),
+            CloseConnection(name, None, "deleted", event.at),
         )
 
 

@@ -15,12 +15,18 @@ class SaveDevice:
     device: DeviceRecord
 
 
+Forgotten = Literal["deleted", "unseen", "ended"]
+"""Why a device is forgotten: somebody deleted it, so that its older tokens are refused from now on;
+nobody saw it for a month; or a guest's time is over."""
+
+
 @dataclass(frozen=True, slots=True)
 class ForgetDevice:
     """Remove every byte of a device: its row, receipts and pending commands."""
 
     user: str
     device: str
+    why: Forgotten
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,11 +141,16 @@ class Publish:
 
 @dataclass(frozen=True, slots=True)
 class CloseConnection:
-    """Have the broker close a device's connection (None: all of the user's), after what was told before."""
+    """Have the broker close a device's connection (None: all of the user's), after what was told before.
+
+    With the reason `deleted` the broker refuses what was issued before, up to `at` (None: the
+    moment in which it hears of it), ms since the Unix epoch by the clock that dates tokens.
+    """
 
     user: str
     device: str | None
     reason: str
+    at: Instant | None = None
 
 
 Tell = Reply | Execute | Publish | CloseConnection

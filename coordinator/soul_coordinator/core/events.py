@@ -169,9 +169,13 @@ class TokenEnded:
 
 @dataclass(frozen=True, slots=True)
 class UserRemoved:
-    """An account was removed: everything of it goes."""
+    """An account was removed: everything of it goes.
+
+    `at` is when, by the clock that dates tokens: one issued later to a new user of this name counts.
+    """
 
     user: str
+    at: Instant | None = None
 
 
 @dataclass(frozen=True, slots=True)

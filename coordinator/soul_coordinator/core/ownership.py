@@ -14,6 +14,7 @@ from soul_coordinator.core import (
     transfers,
 )
 from soul_coordinator.core.device import Device
+from soul_coordinator.core.effects import Forgotten
 from soul_coordinator.core.events import (
     DeletionRequested,
     DevicesQueried,
@@ -172,8 +173,9 @@ def deletion_requested(turn: Turn, event: DeletionRequested) -> None:
         receipts.apply(turn, event.sender, event.id)
 
 
-def forget(turn: Turn, device: Device, reason: str, *, close: bool = True) -> None:
+def forget(turn: Turn, device: Device, why: Forgotten, *, close: bool = True) -> None:
     """Remove a device, what waits for it, and (`close`) its connection."""
+    reason = "token_expired" if why == "ended" else "deleted"
     user = turn.user
     was_online, device.is_online = device.is_online, False
     transfers.device_deleted(turn, device)
@@ -191,7 +193,8 @@ def forget(turn: Turn, device: Device, reason: str, *, close: bool = True) -> No
         user.loss = None
         turn.save_context()
         turn.execute(device.address, messages.stop(user.playback.epoch, "not_active"))
-    turn.forget_device(device)
+    turn.forget_device(device, why)
+    receipts.unname(turn, device)
     turn.show_devices()
     if was_online:
         turn.event(messages.device_offline(device, reason))
@@ -212,7 +215,7 @@ def token_ended(turn: Turn, event: TokenEnded) -> None:
     if device is None:
         return
     if device.node == "guest":
-        forget(turn, device, "token_expired")
+        forget(turn, device, "ended")
     else:
         presence.go_offline(turn, device, "token_expired", since=presence.last_sign(turn, device))
 
@@ -225,7 +228,8 @@ def time_passed(turn: Turn) -> None:
             del user.passes[allowed.device]
             guest = user.devices.get(allowed.device)
             if guest is not None and guest.node == "guest":
-                forget(turn, guest, "token_expired")
+                forget(turn, guest, "ended")
     for device in tuple(user.devices.values()):
         if not device.is_online and device.last_seen + limits.DEVICE_KEPT <= turn.now:
-            forget(turn, device, "deleted")
+            # There is nothing to close, and its tokens still count: it may come back as a new one.
+            forget(turn, device, "unseen", close=False)

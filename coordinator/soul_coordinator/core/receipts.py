@@ -3,9 +3,11 @@
 A repeated id (the latest 1,024 of a device, for 10 minutes) gets its answer again.
 """
 
+from dataclasses import replace
 from typing import Final
 
 from soul_coordinator.core import messages
+from soul_coordinator.core.device import Device
 from soul_coordinator.core.records import Pending, Receipt
 from soul_coordinator.core.user import Turn, User
 from soul_coordinator.core.values import Address, Instant
@@ -108,6 +110,17 @@ def _forget_old(turn: Turn, device: str, kept: dict[str, Receipt]) -> None:
         for request in stale:
             del kept[request]
         turn.drop_receipts(device, tuple(stale))
+
+
+def unname(turn: Turn, device: Device) -> None:
+    """A device is forgotten: answers to others that quote it keep their meaning, without its name."""
+    for kept in turn.user.receipts.values():
+        for request, receipt in kept.items():
+            text = receipt.message or ""
+            # Only what a target says of its failure is in its own words.
+            if receipt.code == Code.TRANSFER_FAILED and (device.name in text or device.id in text):
+                kept[request] = replace(receipt, message=MEANING[Code.TRANSFER_FAILED])
+                turn.save_receipt(kept[request])
 
 
 def abandoned_at(user: User) -> list[Instant]:

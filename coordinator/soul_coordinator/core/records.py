@@ -67,7 +67,8 @@ class Pending:
 class Transfer:
     """A transfer after its commit, until `playback_started`: sent again after a restart.
 
-    `deadline` is when the wait for `playback_started` ends.
+    `requester` and `request` are None once the device that asked was forgotten, `source` where
+    there was none or it was forgotten. `deadline` is when the wait for `playback_started` ends.
     """
 
     id: str

@@ -26,7 +26,7 @@ def registered(turn: Turn, event: Registered) -> None:
             turn.reply(sender, messages.error(Code.NOT_AUTHORIZED, "this id belongs to a device"))
             return
         # A guest cannot keep a device out by taking its id.
-        ownership.forget(turn, device, "token_expired", close=False)
+        ownership.forget(turn, device, "ended", close=False)
         device = None
     if device is not None and device.ephemeral and not event.ephemeral:
         presence.vanish(turn, device)

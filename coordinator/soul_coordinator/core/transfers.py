@@ -217,10 +217,13 @@ def device_deleted(turn: Turn, device: Device) -> None:
     if handover.target == device.id:
         fail(turn, MEANING[Code.DEVICE_NOT_FOUND])
         return
+    committed = handover.committed
     if handover.requester is not None and handover.requester.device == device.id:
         handover.requester = None
-    if handover.committed is not None and handover.committed.source == device.id:
-        handover.committed = replace(handover.committed, source=None)
+        committed = committed and replace(committed, requester=None, request=None)
+    if committed is not None and committed.source == device.id:
+        committed = replace(committed, source=None)
+    handover.committed = committed
 
 
 def starting(user: User, device: Device) -> bool:

@@ -19,6 +19,7 @@ from soul_coordinator.core.effects import (
     Effect,
     Execute,
     ForgetDevice,
+    Forgotten,
     Publish,
     Reply,
     Save,
@@ -222,7 +223,7 @@ class Turn:
             device.saved_at = self.now
             self._saves["device", device.id] = SaveDevice(device.record())
 
-    def forget_device(self, device: Device) -> None:
+    def forget_device(self, device: Device, why: Forgotten) -> None:
         """Remove every byte of a device."""
         user = self.user
         user.devices.pop(device.id, None)
@@ -233,7 +234,7 @@ class Turn:
             del user.pending[key]
         for stale in [key for key in self._saves if isinstance(key, tuple) and device.id in key]:
             del self._saves[stale]
-        self._saves["forget", device.id] = ForgetDevice(user.id, device.id)
+        self._saves["forget", device.id] = ForgetDevice(user.id, device.id, why)
 
     def save_context(self) -> None:
         """Save the newest `issued_at` by class, and the loss."""

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from coordinator.accounts.conftest import RefusedTokens
 from soul_coordinator.accounts import Accounts, AccountSummary
 from soul_coordinator.accounts_errors import BadRequest, NoSuchUser, Refused, UserExists
 from soul_protocol.roles import Role
@@ -69,13 +70,13 @@ def test_accounts_are_listed(accounts: Accounts) -> None:
     )
 
 
-def test_a_removed_account_is_gone(accounts: Accounts) -> None:
+def test_a_removed_account_is_gone(accounts: Accounts, refused_tokens: RefusedTokens) -> None:
     accounts.add("alice", "secret")
     token = accounts.issue("alice", Role.OBSERVER)
     accounts.remove("alice")
     assert accounts.users() == ()
     assert not accounts.verify("alice", "secret")
-    assert accounts.denials().refuses("alice", None, token.claims.jti, token.claims.iat)
+    assert refused_tokens() == {token.claims.jti}
     with pytest.raises(NoSuchUser):
         accounts.remove("alice")
     with pytest.raises(Refused):

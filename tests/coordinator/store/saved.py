@@ -157,7 +157,7 @@ def transfer_saves(draw: st.DrawFn) -> SaveTransfer:
 
 saves: st.SearchStrategy[Save] = st.one_of(
     st.builds(SaveDevice, device_records),
-    st.builds(ForgetDevice, users, device_ids),
+    st.builds(ForgetDevice, users, device_ids, st.sampled_from(("deleted", "unseen", "ended"))),
     st.builds(SavePlayback, users, playbacks, st.booleans()),
     st.builds(SavePosition, users, counts, moments),
     st.builds(SaveContext, users, st.dictionaries(texts, moments, max_size=3), st.none() | losses),
@@ -194,7 +194,7 @@ class Expected:
         match save:
             case SaveDevice(new):
                 self.devices[user, new.id] = new
-            case ForgetDevice(_, id):
+            case ForgetDevice(device=id):
                 self._forget(user, id)
             case SavePlayback(_, playback, with_queue):
                 if not with_queue:

@@ -45,7 +45,7 @@ def test_changes_come_in_order_and_once(store: SqliteStore, accounts: Accounts) 
         UserAdded("carol"),
         GuestInvited("alice", GuestPass(DEVICES[1], scope, guest.expires_at)),
         TokenRevoked("alice", "device", DEVICES[0], plain.claims.jti, plain.claims.exp),
-        UserGone("bob", ()),
+        UserGone("bob", (), NOW),
     )
     assert store.account_changes(after) == (after, ())
     store.close()
@@ -57,7 +57,7 @@ def test_a_removed_user_comes_with_the_tokens_to_refuse(store: SqliteStore, acco
     token = accounts.issue("alice")
     accounts.remove("alice")
     _, changes = store.account_changes(start)
-    assert changes == (UserGone("alice", ((token.claims.jti, token.claims.exp),)),)
+    assert changes == (UserGone("alice", ((token.claims.jti, token.claims.exp),), NOW),)
     store.close()
 
 
@@ -90,7 +90,7 @@ def test_a_late_save_does_not_reach_a_new_user_of_the_same_name(
     accounts.add("alice")
     store.commit([SaveDevice(device("alice"))])
     _, changes = store.account_changes(start)
-    assert changes == (UserGone("alice", ()), UserAdded("alice"))
+    assert changes == (UserGone("alice", (), NOW), UserAdded("alice"))
     assert [user.devices for user in store.load() if user.id == "alice"] == [()]
     store.commit([SaveDevice(device("alice"))])
     assert [len(user.devices) for user in store.load() if user.id == "alice"] == [1]
@@ -155,12 +155,16 @@ def test_processes_that_make_the_database_at_once_agree(tmp_path: Path) -> None:
 
 def test_what_the_broker_must_refuse_is_told_at_the_start(store: SqliteStore, accounts: Accounts) -> None:
     revoked, removed, _good = accounts.issue("alice"), accounts.issue("bob"), accounts.issue("alice")
+    store.load()
     accounts.revoke(revoked.claims.jti)
     accounts.remove("bob")
-    assert set(store.revoked_tokens()) == {
-        (revoked.claims.jti, revoked.claims.exp),
-        (removed.claims.jti, removed.claims.exp),
+    after_a_restart = SqliteStore(store.path, clock=lambda: NOW)
+    after_a_restart.load()
+    assert set(after_a_restart.revoked_tokens()) == {
+        ("alice", revoked.claims.jti, revoked.claims.exp),
+        (None, removed.claims.jti, removed.claims.exp),
     }
+    after_a_restart.close()
     store.close()
 
 

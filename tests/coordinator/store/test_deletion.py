@@ -11,11 +11,13 @@ from argon2 import PasswordHasher
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from coordinator.store.saved import DEVICES, IDS, NOW, device, receipt
+from soul_broker.revocations import Revocations
 from soul_coordinator.accounts import Accounts
 from soul_coordinator.accounts_errors import Refused
 from soul_coordinator.adapters.sqlite import SqliteStore
 from soul_coordinator.core.effects import (
     ForgetDevice,
+    Forgotten,
     Save,
     SaveDevice,
     SavePending,
@@ -27,7 +29,6 @@ from soul_coordinator.core.records import Pending, Transfer
 from soul_coordinator.core.values import Address, Playback
 from soul_coordinator.tokens import TokenSigner
 from soul_protocol.limits import DAY, MINUTE
-from soul_protocol.roles import Role
 
 LOST = "deadbeef-dead-4bad-8bad-feedfacecafe"
 KEPT = DEVICES[0]
@@ -64,7 +65,7 @@ def test_a_deleted_device_leaves_no_byte_in_any_file(tmp_path: Path) -> None:
         ]
     )
     assert LOST.encode() in everything(tmp_path)
-    store.commit([ForgetDevice("alice", LOST)])
+    store.commit([ForgetDevice("alice", LOST, "deleted")])
     for trace in (LOST, "gramophone"):
         assert trace.encode() not in everything(tmp_path)
     (alice,) = store.load()
@@ -97,7 +98,7 @@ def test_no_byte_is_left_in_the_gaps_of_a_busy_file(tmp_path: Path, seed: int) -
                 saves.append(SaveDevice(device(id=old, name=f"named {old}", spent=spent)))
             else:
                 gone.append(live.pop(rng.randrange(len(live))))
-                saves.append(ForgetDevice("alice", gone[-1]))
+                saves.append(ForgetDevice("alice", gone[-1], "deleted"))
         store.commit(saves)
         finish_scrub(store)
         content = everything(tmp_path)
@@ -111,7 +112,7 @@ def test_a_scrub_waits_for_a_reader_and_is_not_forgotten(tmp_path: Path) -> None
     reader = sqlite3.connect(tmp_path / "db", isolation_level=None)
     reader.execute("BEGIN")
     reader.execute("SELECT * FROM user_devices").fetchall()
-    store.commit([ForgetDevice("alice", LOST)])
+    store.commit([ForgetDevice("alice", LOST, "deleted")])
     assert store.load()[0].devices == ()
     assert LOST.encode() in everything(tmp_path)
     reader.execute("COMMIT")
@@ -129,55 +130,66 @@ def accounts(tmp_path: Path) -> Accounts:
     return Accounts(tmp_path / "db", signer, hasher=PasswordHasher(1, 8, 1), clock=lambda: NOW)
 
 
+def refused(store: SqliteStore) -> set[str]:
+    return {jti for _, jti, _ in store.revoked_tokens()}
+
+
 def test_tokens_from_before_a_deletion_are_refused_later_ones_are_not(
     tmp_path: Path, accounts: Accounts
 ) -> None:
     accounts.add("alice")
     bound, free = accounts.issue("alice", device=LOST), accounts.issue("alice")
-    store = SqliteStore(tmp_path / "db", clock=lambda: NOW + 1_000)
-    store.commit([SaveDevice(device(id=LOST)), ForgetDevice("alice", LOST)])
-    denials = accounts.denials()
-    assert denials.refuses("alice", LOST, bound.claims.jti, bound.claims.iat)
-    assert denials.refuses("alice", LOST, free.claims.jti, free.claims.iat)
-    assert not denials.refuses("alice", KEPT, free.claims.jti, free.claims.iat)
-    assert not denials.refuses("alice", LOST, "another", free.claims.iat + 1)
+    store = SqliteStore(tmp_path / "db", clock=lambda: NOW)
+    store.commit([SaveDevice(device(id=LOST)), ForgetDevice("alice", LOST, "deleted")])
+    assert refused(store) == {bound.claims.jti}
     with pytest.raises(Refused):
         accounts.refresh(bound.token)
+    # It names no device, so it is the broker that refuses it to this one.
     assert accounts.refresh(free.token).claims.sub == "alice"
     assert LOST.encode() not in everything(tmp_path)
     store.close()
 
 
-def test_a_device_unseen_for_a_month_may_come_again(tmp_path: Path, accounts: Accounts) -> None:
+@pytest.mark.parametrize(("later_ms", "counts"), [(0, False), (1, True), (999, True)])
+def test_a_token_of_the_second_of_a_deletion_counts_if_it_is_later(
+    tmp_path: Path, later_ms: int, counts: bool
+) -> None:
+    signer = TokenSigner(ec.generate_private_key(ec.SECP256R1()))
+    now = NOW
+    accounts = Accounts(tmp_path / "db", signer, hasher=PasswordHasher(1, 8, 1), clock=lambda: now)
     accounts.add("alice")
-    token = accounts.issue("alice", device=LOST, ttl=90 * 24 * 3600)
-    store = SqliteStore(tmp_path / "db", clock=lambda: NOW + 30 * DAY)
-    store.commit([SaveDevice(device(id=LOST, last_seen=NOW)), ForgetDevice("alice", LOST)])
-    assert not accounts.denials().refuses("alice", LOST, token.claims.jti, token.claims.iat)
-    assert accounts.refresh(token.token).claims.device == LOST
-    store.close()
-
-
-def test_a_command_line_comes_and_goes_with_the_same_id(tmp_path: Path, accounts: Accounts) -> None:
-    accounts.add("alice")
+    store = SqliteStore(tmp_path / "db", clock=lambda: NOW)
+    store.commit([SaveDevice(device(id=LOST)), ForgetDevice("alice", LOST, "deleted")])
+    broker = Revocations(None, lambda: NOW / 1_000)
+    broker.delete("alice", LOST)
+    now = NOW + later_ms
     token = accounts.issue("alice", device=LOST)
-    store = SqliteStore(tmp_path / "db", clock=lambda: NOW + 5_000)
-    store.commit([SaveReceipt(receipt(by=LOST)), ForgetDevice("alice", LOST)])
-    assert store.load()[0].receipts == ()
-    assert not accounts.denials().refuses("alice", LOST, token.claims.jti, token.claims.iat)
+    assert broker.refuses(token.claims, LOST) is not counts
+    if counts:
+        accounts.refresh(token.token)
+    else:
+        with pytest.raises(Refused):
+            accounts.refresh(token.token)
     store.close()
 
 
-@pytest.mark.parametrize(("later", "refused"), [(1_000, True), (61_000, False)])
-def test_a_guest_is_refused_when_deleted_not_when_its_time_is_over(
-    tmp_path: Path, accounts: Accounts, later: int, refused: bool
+@pytest.mark.parametrize(
+    ("why", "refuses"), [("deleted", True), ("unseen", False), ("ended", False)], ids=str
+)
+def test_only_a_deletion_refuses_the_tokens_of_who_is_forgotten(
+    tmp_path: Path, accounts: Accounts, why: Forgotten, refuses: bool
 ) -> None:
     accounts.add("alice")
-    token = accounts.issue("alice", Role.GUEST, device=LOST, ttl=60)
-    store = SqliteStore(tmp_path / "db", clock=lambda: NOW + later)
-    store.commit([SaveDevice(device(id=LOST, node="guest")), ForgetDevice("alice", LOST)])
-    denials = accounts.denials()
-    assert denials.refuses("alice", LOST, token.claims.jti, token.claims.iat) is refused
+    token = accounts.issue("alice", device=LOST)
+    store = SqliteStore(tmp_path / "db", clock=lambda: NOW)
+    store.commit([SaveDevice(device(id=LOST)), ForgetDevice("alice", LOST, why)])
+    assert LOST.encode() not in everything(tmp_path)
+    assert refused(store) == ({token.claims.jti} if refuses else set())
+    if refuses:
+        with pytest.raises(Refused):
+            accounts.refresh(token.token)
+    else:
+        assert accounts.refresh(token.token).claims.device == LOST
     store.close()
 
 
@@ -189,7 +201,9 @@ def test_purge_keeps_what_is_still_needed(tmp_path: Path, accounts: Accounts) ->
     accounts.invite("alice", frozenset(), ttl=60)
     accounts.remove("gone")
     store = SqliteStore(tmp_path / "db", clock=lambda: NOW)
-    store.commit([SaveReceipt(receipt()), SaveDevice(device(id=LOST)), ForgetDevice("alice", LOST)])
+    store.commit(
+        [SaveReceipt(receipt()), SaveDevice(device(id=LOST)), ForgetDevice("alice", LOST, "deleted")]
+    )
 
     def rows(now: int) -> dict[str, int]:
         store.purge(now)
