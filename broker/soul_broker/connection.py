@@ -332,7 +332,9 @@ class Connection:
             if self.state == NEW:
                 # Flushed by `end`, and nothing after it [MQTT-3.1.2-2].
                 self.send_control(mqtt.UNACCEPTABLE_PROTOCOL_BYTES)
-            self.end("unacceptable protocol level")
+                self.end("unacceptable protocol level")
+            else:
+                self._malformed("a second CONNECT [MQTT-3.1.0-2]")
         except MalformedPacketError as error:
             self._malformed(str(error))
         except Exception:

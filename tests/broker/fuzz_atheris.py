@@ -31,8 +31,9 @@ with atheris.instrument_imports(include=["soul_broker"]):
     from soul_broker.tokens import TokenVerifier
 
 from broker import wire
-from broker.catalogue import BAD, BAD_FIRST, GOOD
+from broker.catalogue import GOOD
 from broker.house import KEY, mint
+from broker.malformed import FIRST, LATER, every
 from broker.world import World
 from soul_protocol.tokens import TokenClaims
 
@@ -44,7 +45,7 @@ DAY = 86_400
 DEVICES = ("00000000-0000-4000-8000-000000000001", "00000000-0000-4000-8000-000000000002")
 DEVICE_TOKEN = mint(ttl=DAY)
 SERVICE_TOKEN = mint("coordinator", "service", ttl=DAY)
-PACKETS = [raw for raw, _ in GOOD.values()] + [*BAD.values(), *BAD_FIRST.values()]
+PACKETS = [raw for raw, _ in GOOD.values()] + [*every(FIRST).values(), *every(LATER).values()]
 UPGRADE = (
     b"GET /mqtt HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n"
@@ -240,7 +241,7 @@ class Watch:
 
     def count(self) -> None:
         gc.collect()
-        alive = sum(type(each).__module__.startswith("soul_broker") for each in gc.get_objects())
+        alive = sum(str(type(each).__module__).startswith("soul_broker") for each in gc.get_objects())
         resident = int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
         line = f"executions {self.executions} alive {alive} resident {resident >> 10} KB\n"
         os.write(2, line.encode())

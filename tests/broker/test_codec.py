@@ -7,13 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.catalogue import BAD, BAD_FIRST, GOOD
+from broker.catalogue import GOOD
+from broker.malformed import FIRST, LATER
 from soul_broker.decoder import Decoder, TopicMemory
 from soul_broker.errors import MalformedPacketError, UnacceptableProtocolError
 from soul_broker.packets import Connect, Packet, Publish, remaining_length
 
-BY_KIND = ("no CONNECT", "a ping", "HTTP")
-"""Well formed so far: it is the connection that wants a CONNECT first."""
+OF_THE_CONNECTION = ("no CONNECT", "second CONNECT")
+"""Well formed: it is the connection that wants one CONNECT, first."""
 LIMIT = 16 * 1024
 TOPICS = st.text(st.characters(exclude_characters="+#\0", codec="utf-8"), min_size=1, max_size=40)
 
@@ -40,16 +41,12 @@ def test_good_byte_by_byte(name: str) -> None:
     assert decode(*(raw[place : place + 1] for place in range(len(raw)))) == [packet]
 
 
-@pytest.mark.parametrize("name", [name for name in BAD if name != "a second CONNECT"])
-def test_bad(name: str) -> None:
-    with pytest.raises(MalformedPacketError):
-        decode(BAD[name])
-
-
-@pytest.mark.parametrize("name", [name for name in BAD_FIRST if name not in BY_KIND])
-def test_bad_first(name: str) -> None:
-    with pytest.raises(MalformedPacketError):
-        decode(BAD_FIRST[name], limit=LIMIT)
+@pytest.mark.parametrize("kind", [kind for kind in FIRST | LATER if kind not in OF_THE_CONNECTION])
+def test_malformed(kind: str) -> None:
+    for name, raw in [*FIRST.get(kind, {}).items(), *LATER.get(kind, {}).items()]:
+        for pieces in ([raw], [raw[place : place + 1] for place in range(len(raw))]):
+            with pytest.raises(MalformedPacketError):
+                raise AssertionError(f"{name}: {decode(*pieces, limit=LIMIT)}")
 
 
 @pytest.mark.parametrize("level", [0, 3, 5, 6, 0x84])

@@ -8,8 +8,8 @@ import tracemalloc
 import pytest
 
 from broker import wire
-from broker.catalogue import BAD, BAD_FIRST
 from broker.house import Running, Start, mint, new_device
+from broker.malformed import LATER
 from broker.wire import Raw, Will
 from soul_broker.server import BrokerSettings
 from waiting import until_async
@@ -225,7 +225,7 @@ async def test_an_abnormal_end_sends_the_will(running: Running, end: str) -> Non
         case "drop":
             device.drop()
         case "malformed":
-            device.send(BAD["QoS 3"])
+            device.send(LATER["QoS 3"]["flags 0110"])
         case _:
             device.writer.write_eof()
     message = await watch.message()
@@ -240,23 +240,6 @@ async def test_the_coordinators_retained_will_is_kept(running: Running) -> None:
     device.send(wire.subscribe(("soul/v1/coordinator", 1)))
     await device.receive()
     assert (await device.message())[:4] == ("soul/v1/coordinator", b"offline", 1, True)
-
-
-@pytest.mark.parametrize("name", BAD)
-async def test_malformed_closes_that_connection_only(running: Running, name: str) -> None:
-    device, other = await running.device(), await running.device()
-    device.send(BAD[name])
-    assert await device.closed() == b""
-    await other.silent()
-    assert running.broker.statistics.malformed_closed == 1
-
-
-@pytest.mark.parametrize("name", BAD_FIRST)
-async def test_malformed_first_closes_that_connection_only(running: Running, name: str) -> None:
-    raw, other = await running.raw(), await running.device()
-    raw.send(BAD_FIRST[name])
-    assert await raw.closed() == b""
-    await other.silent()
 
 
 async def test_refused_publishes_are_dropped_counted_and_acknowledged(running: Running) -> None:

@@ -6,10 +6,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from broker import wire
-from broker.catalogue import BAD, GOOD
+from broker.catalogue import GOOD
 from broker.house import mint
+from broker.malformed import LATER, every
 from broker.world import World
 
+BAD = every(LATER)
 DEVICES = ("00000000-0000-4000-8000-000000000001", "00000000-0000-4000-8000-000000000002")
 DEVICE_TOKEN, SERVICE_TOKEN = mint(), mint("coordinator", "service")
 TOPICS = [f"soul/v1/alice/device/{device}/up/state" for device in DEVICES]

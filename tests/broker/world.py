@@ -143,9 +143,8 @@ class World:
 
     def end(self) -> None:
         """Everybody goes, all sessions expire: nothing is left."""
-        for link in list(self.links):
-            self._lost(link)
-        self.turn()
+        while self.links:
+            self.lose(0)
         self.wait(10 * SETTINGS.session_expiry)
         hub = self.hub
         assert len(hub.wheel) == 0
