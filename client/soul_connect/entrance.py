@@ -9,6 +9,7 @@ private names of aiomqtt and paho that the tests of real links pass through.
 # ruff: noqa: SLF001 (see above)
 
 import asyncio
+import socket
 from typing import Any, Final
 
 import aiomqtt
@@ -36,6 +37,8 @@ class Entrance:
         self._create_socket = paho._create_socket
         self._socket_closed = client._on_socket_close
         self._connect = client._client_connect
+        self._create_connection = paho._create_socket_connection
+        paho._create_socket_connection = self._create_connection_without_delay  # type: ignore[method-assign]
         paho._create_socket = self._create_socket_unless_abandoned  # type: ignore[method-assign]
         paho.on_socket_close = self._on_socket_close
         client._client_connect = self._connect_in_thread  # type: ignore[method-assign]
@@ -87,6 +90,13 @@ class Entrance:
             self._connect()
         finally:
             self._loop.call_soon_threadsafe(self._thread_ended)
+
+    def _create_connection_without_delay(self) -> socket.socket:
+        made = self._create_connection()
+        # Small messages, one after the other: Nagle's algorithm would hold each for 40 ms.
+        # (aiomqtt's own option leaves out WebSockets.)
+        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return made
 
     def _create_socket_unless_abandoned(self) -> Any:
         made = self._create_socket()

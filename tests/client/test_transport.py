@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from serving import free_ports
 from soul_connect.address import Address, parse_url, trust
 from soul_connect.link import Dial, LinkLost, LinkUntrusted
-from soul_connect.transport import open_link
+from soul_connect.transport import MqttLink, open_link
 from waiting import until
 
 MOSQUITTO = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
@@ -37,8 +38,6 @@ def ports(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, int]]
 
 
 def _listens(port: int) -> bool:
-    import socket  # noqa: PLC0415 (used nowhere else)
-
     try:
         socket.create_connection(("127.0.0.1", port), 1).close()
     except OSError:
@@ -81,6 +80,18 @@ async def test_messages_go_round_in_order(ports: tuple[int, int], way: str) -> N
             assert await heard(link.messages(), 30) == [("talk/a", text) for text in texts]
         await sending
         await link.probe(2)
+
+
+@pytest.mark.parametrize("way", ["tcp", "websocket"])
+async def test_no_small_message_waits_for_another(ports: tuple[int, int], way: str) -> None:
+    """With Nagle's algorithm a report waits 40 ms for the acknowledgement of the PUBACK before it."""
+    url = f"mqtt://127.0.0.1:{ports[0]}" if way == "tcp" else f"ws://127.0.0.1:{ports[1]}"
+    async with open_link(dial(url, way)) as link:
+        assert isinstance(link, MqttLink)
+        wrapped = link._client._client.socket()
+        connection = getattr(wrapped, "_socket", wrapped)  # paho's own around a WebSocket
+        assert isinstance(connection, socket.socket)
+        assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 @pytest.mark.parametrize("clean", [True, False])
