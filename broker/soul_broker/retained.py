@@ -34,7 +34,8 @@ class RetainedMessages:
         """Retain a message in place of the former; an empty payload deletes it.
 
         Returns:
-            False where a bound does not allow it; the former one stays then.
+            False where a bound does not allow it; the former one is deleted then, since
+            what is no longer true is not to be told [MQTT-3.3.1-7].
         """
         levels = message.topic.split("/")
         if not message.payload:
@@ -44,6 +45,7 @@ class RetainedMessages:
         size = _size(message)
         grown = size - (_size(former) if former else 0)
         if (former is None and self.count >= self._max_count) or self.bytes + grown > self._max_bytes:
+            self._delete(levels)
             return False
         node = self._root
         for level in levels:
