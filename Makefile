@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench schema docs format clean
+.PHONY: help run test check cover bench schema docs format clean
 
 help: ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -26,13 +26,19 @@ test: $(READY) ## every test, on a fresh machine as well
 	@$(MAKE) --no-print-directory check
 	@$(BIN)/python -m pytest -q
 
-check: $(READY) ## ruff, mypy --strict, imports, schema and docs drift
+check: $(READY) ## ruff, mypy --strict, imports, schema and docs drift, branch coverage
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
 	@$(BIN)/python -m soul_protocol.schema --check config/schema
 	@$(BIN)/python docs/tables.py --check
+	@$(MAKE) --no-print-directory cover
+
+# Without the state machine: what it happens to reach is not what a test shows.
+cover: $(READY) ## every branch of the core, the protocol and the ACL, or it fails
+	@$(BIN)/python -m pytest -q --cov --ignore tests/coordinator/core/test_machine.py \
+	  tests/coordinator/core tests/protocol tests/broker/test_acl.py tests/broker/test_topics.py
 
 bench: $(READY) ## our broker, mosquitto and stock amqtt side by side
 	@sh tests/system-packages.sh

@@ -9,7 +9,7 @@ only that user. Time comes in with each event and never goes back.
 """
 
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, assert_never
 
 from soul_coordinator.core import (
     events,
@@ -194,8 +194,10 @@ def _looked(
             ownership.devices_queried(turn, event)
         case events.StateQueried():
             ownership.state_queried(turn, event)
-        case _:
+        case events.DeletionRequested():
             ownership.deletion_requested(turn, event)
+        case _:
+            assert_never(event)
 
 
 def _asked(turn: Turn, device: Device, event: events.AskingEvent) -> None:
@@ -208,5 +210,7 @@ def _asked(turn: Turn, device: Device, event: events.AskingEvent) -> None:
             ownership.playback_claimed(turn, device, event)
         case events.RenameRequested():
             ownership.rename_requested(turn, event)
-        case _:
+        case events.TransferAnswered():
             transfers.answered(turn, event)
+        case _:
+            assert_never(event)

@@ -84,6 +84,7 @@ def window(queue: tuple[str, ...], position: int, budget: int) -> tuple[int, tup
 
     A quarter lies behind, so that `previous` is in it; the current track is always in it.
     """
+    budget -= 1  # the brackets, without the comma that the last track does not have
     # Printable ASCII stands in JSON as it is; anything else takes six bytes a character at most.
     costs = [(1 if _is_plain(track) else 6) * len(track) + 3 for track in queue]
     if sum(costs) <= budget:

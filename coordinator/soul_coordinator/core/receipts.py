@@ -4,6 +4,7 @@ A repeated id (the latest 1,024 of a device, for 10 minutes) gets its answer aga
 """
 
 from dataclasses import replace
+from itertools import takewhile
 from typing import Final
 
 from soul_coordinator.core import messages
@@ -65,8 +66,8 @@ def expire(turn: Turn, requester: Address, request: str) -> None:
 
 def settle(turn: Turn, pending: Pending) -> None:
     """Take a command off the pending ones; its result is told separately."""
-    if turn.user.pending.pop((pending.requester.device, pending.id), None) is not None:
-        turn.drop_pending(pending)
+    del turn.user.pending[pending.requester.device, pending.id]
+    turn.drop_pending(pending)
 
 
 def _answer(
@@ -99,17 +100,17 @@ def _drop_all(turn: Turn, device: str) -> None:
 
 
 def _forget_old(turn: Turn, device: str, kept: dict[str, Receipt]) -> None:
-    stale: list[str] = []
+    # The oldest come first. Nothing that still waits is among them: it has ended within 30 s, in which
+    # the rates let in far fewer requests than are remembered.
     excess = len(kept) - limits.REMEMBERED_IDS
-    for place, receipt in enumerate(kept.values()):
-        if place >= excess and turn.now - receipt.at <= limits.REMEMBERED_FOR:
-            break
-        if (device, receipt.id) not in turn.user.pending:
-            stale.append(receipt.id)
+    old = takewhile(
+        lambda one: one[0] < excess or turn.now - one[1].at > limits.REMEMBERED_FOR, enumerate(kept.values())
+    )
+    stale = tuple(receipt.id for _, receipt in old)
     if stale:
         for request in stale:
             del kept[request]
-        turn.drop_receipts(device, tuple(stale))
+        turn.drop_receipts(device, stale)
 
 
 def unname(turn: Turn, device: Device) -> None:

@@ -7,7 +7,7 @@ over the rate are held and merged: the latest wins, and no `applied` is lost.
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 from soul_coordinator.core import forwarding, messages, order, position, receipts
 from soul_coordinator.core.device import Device
@@ -91,10 +91,12 @@ def _process(turn: Turn, device: Device, event: StateReported) -> None:
         _tell_inactive(turn, device, event, current=current)
     elif report is not None:
         adopt(turn, device, report, applied=applied)
-    elif event.volume is not None:
-        _set_volume(turn, device, event.volume)
-        if current and (event.volume != user.playback.volume or applied):
-            _adopt_idle(turn, event.volume, applied)
+    else:
+        # What is no report has a volume: the contract says so, and the codec sees to it.
+        volume = cast("float", event.volume)
+        _set_volume(turn, device, volume)
+        if current and (volume != user.playback.volume or applied):
+            _adopt_idle(turn, volume, applied)
     for pending in applied:
         receipts.settle(turn, pending)
         if not pending.own:

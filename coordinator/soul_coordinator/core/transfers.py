@@ -93,7 +93,7 @@ def answered(turn: Turn, event: TransferAnswered) -> None:
         case "started" if handover.committed is not None:
             _complete(turn, handover)
         case "failed":
-            fail(turn, event.reason)
+            fail(turn, handover, event.reason)
         case _:
             pass
 
@@ -139,12 +139,12 @@ def _commit(turn: Turn, handover: Handover) -> None:
 
 def _tell(turn: Turn, transfer: Transfer, *, to_target: bool, to_source: bool) -> None:
     user = turn.user
-    target, source = user.devices.get(transfer.target), user.devices.get(transfer.source or "")
+    target, source = user.devices[transfer.target], user.devices.get(transfer.source or "")
     # The source hears first: better a moment of silence than a moment of both.
     if to_source and source is not None:
         stop = messages.stop(user.playback.epoch, "transferred", transfer.id)
         turn.execute(source.address, stop)
-    if to_target and target is not None:
+    if to_target:
         turn.execute(target.address, messages.start(transfer.id, user.playback, target))
 
 
@@ -157,19 +157,16 @@ def _complete(turn: Turn, handover: Handover) -> None:
         receipts.apply(turn, handover.requester, handover.request)
 
 
-def fail(turn: Turn, reason: str | None = None) -> None:
-    """End the transfer as `transfer_failed`."""
-    user, handover = turn.user, turn.user.handover
-    if handover is None:
-        return
-    user.handover = None
-    target = user.devices.get(handover.target)
+def fail(turn: Turn, handover: Handover, reason: str | None = None) -> None:
+    """End the transfer under way as `transfer_failed`."""
+    turn.user.handover = None
+    target = turn.user.devices[handover.target]
     if handover.committed is None:
         _abort(turn, handover)
     else:
         turn.save_transfer(None)
         turn.change(is_playing=False, position_at=turn.now, paused_reason="playback_failed")
-        if target is not None and target.is_online:
+        if target.is_online:
             # It may have started without saying so.
             forwarding.forward_own(turn, target, {"type": "pause"})
     if handover.requester is not None:
@@ -178,10 +175,8 @@ def fail(turn: Turn, reason: str | None = None) -> None:
 
 
 def _abort(turn: Turn, handover: Handover) -> None:
-    target = turn.user.devices.get(handover.target)
-    if target is not None:
-        stop = messages.stop(turn.user.playback.epoch, "aborted", handover.id)
-        turn.execute(target.address, stop)
+    stop = messages.stop(turn.user.playback.epoch, "aborted", handover.id)
+    turn.execute(turn.user.devices[handover.target].address, stop)
 
 
 def supersede(turn: Turn) -> None:
@@ -206,7 +201,7 @@ def device_lost(turn: Turn, device: Device) -> None:
     """
     handover = turn.user.handover
     if handover is not None and handover.target == device.id and handover.committed is None:
-        fail(turn, f"{device.name} went offline")
+        fail(turn, handover, f"{device.name} went offline")
 
 
 def device_deleted(turn: Turn, device: Device) -> None:
@@ -215,7 +210,7 @@ def device_deleted(turn: Turn, device: Device) -> None:
     if handover is None:
         return
     if handover.target == device.id:
-        fail(turn, MEANING[Code.DEVICE_NOT_FOUND])
+        fail(turn, handover, MEANING[Code.DEVICE_NOT_FOUND])
         return
     committed = handover.committed
     if handover.requester is not None and handover.requester.device == device.id:
@@ -280,4 +275,4 @@ def time_passed(turn: Turn) -> None:
     """End a transfer whose target did not speak in time."""
     handover = turn.user.handover
     if handover is not None and handover.deadline <= turn.now:
-        fail(turn)
+        fail(turn, handover)

@@ -230,8 +230,6 @@ class Turn:
         user.receipts.pop(device.id, None)
         user.rates.devices.pop(device.id, None)
         user.passes.pop(device.id, None)
-        for key in [key for key in user.pending if key[0] == device.id]:
-            del user.pending[key]
         for stale in [key for key in self._saves if isinstance(key, tuple) and device.id in key]:
             del self._saves[stale]
         self._saves["forget", device.id] = ForgetDevice(user.id, device.id, why)

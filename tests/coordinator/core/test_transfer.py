@@ -1,4 +1,4 @@
-"""Transfers and claims: every way in which the music moves, or does not."""
+"""Transfers that arrive: two phases, and what each tells whom."""
 
 import pytest
 
@@ -20,204 +20,280 @@ def ready(attic: Player) -> str:
     return transfer
 
 
-def test_two_phases_carry_the_position_to_the_instant_of_the_commit() -> None:
+def test_preparing_changes_nothing_yet() -> None:
     house, kitchen, attic, phone = stage()
     house.pass_time(4_000)
+    before = house.state()
     request = phone.transfer(attic)
     prepared = attic.last("prepare_playback")
     assert (prepared["epoch"], prepared["state"]["position_ms"]) == (1, 4_000)
-    assert house.state()["device_id"] == kitchen.id
+    assert prepared["state"]["queue"] == QUEUE
+    assert phone.statuses(request) == ["accepted"]
+    assert house.state() == before
+    assert kitchen.all("stop_playback") == []
+
+
+def test_the_commit_carries_the_position_to_its_instant_and_tells_both() -> None:
+    house, kitchen, attic, phone = stage()
+    house.pass_time(4_000)
+    request = phone.transfer(attic)
     house.pass_time(1_500)
+    sequence = house.state()["sequence"]
     transfer = ready(attic)
     started = attic.last("start_playback")
-    assert (started["epoch"], started["state"]["position_ms"]) == (2, 5_500)
-    assert started["state"]["is_playing"]
-    assert started["state"]["volume"] == attic.volume
+    assert (started["transfer_id"], started["epoch"]) == (transfer, 2)
+    assert (started["state"]["position_ms"], started["state"]["position_at"]) == (5_500, house.now)
+    assert started["state"]["is_playing"] is True
     stopped = kitchen.last("stop_playback")
-    assert (stopped["epoch"], stopped["reason"]) == (2, "transferred")
+    assert (stopped["epoch"], stopped["reason"], stopped["transfer_id"]) == (2, "transferred", transfer)
+    state = house.state()
+    assert (state["device_id"], state["epoch"], state["sequence"]) == (attic.id, 2, sequence + 1)
+    assert house.store.of("ann").playback.epoch == 2
     assert phone.statuses(request) == ["accepted"]
+
+
+def test_started_is_told_to_all_and_then_applied() -> None:
+    house, _, attic, phone = stage()
+    request = phone.transfer(attic)
+    transfer = ready(attic)
+    sequence = house.state()["sequence"]
     attic.outcome("started", transfer)
-    assert phone.results(request)[-1] | {"sequence": 0} == {
-        "type": "command_result",
-        "id": request,
-        "status": "applied",
-        "sequence": 0,
-        "epoch": 2,
-    }
-    assert request in house.state()["applied"]
-    assert house.state()["queue"] == QUEUE
+    state = house.state()
+    assert (state["sequence"], state["applied"][-1]) == (sequence + 1, request)
+    assert phone.results(request)[1:] == [
+        {
+            "type": "command_result",
+            "id": request,
+            "status": "applied",
+            "sequence": sequence + 1,
+            "epoch": 2,
+        }
+    ]
+    assert state["queue"] == QUEUE
+    assert house.store.of("ann").record.transfer is None
 
 
-def test_commands_meanwhile_go_to_the_source() -> None:
+def test_commands_meanwhile_go_to_the_source_and_the_start_has_their_end() -> None:
     _, kitchen, attic, phone = stage()
     phone.transfer(attic)
     pause = phone.command("pause")
-    assert kitchen.executed()["id"] == pause
-    kitchen.report(applied=[pause], is_playing=False)
+    step = phone.command("next")
+    assert [one["id"] for one in kitchen.all("execute_command")] == [pause, step]
+    kitchen.report(applied=[pause, step], is_playing=False, queue_position=1)
     ready(attic)
-    assert attic.last("start_playback")["state"]["is_playing"] is False  # `keep` is as it is at the commit
+    start = attic.last("start_playback")["state"]
+    assert (start["is_playing"], start["queue_position"], start["track_id"]) == (False, 1, QUEUE[1])
 
 
-@pytest.mark.parametrize("how", ["silent", "failed", "lost"])
-def test_before_the_commit_a_failure_leaves_the_source_untouched(how: str) -> None:
+@pytest.mark.parametrize(
+    ("was_playing", "play", "plays"),
+    [
+        (True, "keep", True),
+        (False, "keep", False),
+        (False, "play", True),
+        (True, "pause", False),
+        (True, None, True),
+    ],
+)
+def test_keep_play_and_pause(was_playing: bool, play: str | None, plays: bool) -> None:
     house, kitchen, attic, phone = stage()
-    before = house.core.users["ann"].playback
-    request = phone.transfer(attic)
-    if how == "silent":
-        house.pass_time(limits.TRANSFER_STEP)
-    elif how == "failed":
-        attic.outcome("failed", attic.last("prepare_playback")["transfer_id"], reason="no such file")
-    else:
-        attic.lose()
-        house.pass_time(limits.TRANSFER_STEP)
-    assert phone.statuses(request) == ["accepted", "rejected/transfer_failed"]
-    assert house.core.users["ann"].playback == before
-    assert kitchen.all("stop_playback") == []
-    if how != "lost":
-        assert attic.last("stop_playback")["reason"] == "aborted"
-    # Ready after all: nobody starts it.
-    attic.register()
-    ready(attic)
-    assert attic.all("start_playback") == []
-    assert attic.last("stop_playback")["reason"] == "aborted"
-
-
-def test_after_the_commit_there_is_no_way_back() -> None:
-    house, _, attic, phone = stage()
-    request = phone.transfer(attic)
-    transfer = ready(attic)
-    house.pass_time(limits.TRANSFER_STEP)
-    assert phone.statuses(request) == ["accepted", "rejected/transfer_failed"]
+    kitchen.report(is_playing=was_playing, position_ms=7_000)
+    options = {} if play is None else {"options": {"play": play}}
+    phone.transfer(attic, **options)
+    attic.outcome("started", ready(attic))
     state = house.state()
-    assert (state["device_id"], state["is_playing"], state["epoch"]) == (attic.id, False, 2)
-    assert state["paused_reason"] == "playback_failed"
-    attic.outcome("started", transfer)
-    assert phone.statuses(request) == ["accepted", "rejected/transfer_failed"]
+    assert (state["is_playing"], state["position_ms"]) == (plays, 7_000)
+    assert attic.last("start_playback")["state"]["is_playing"] is plays
 
 
-def test_a_source_that_is_gone_or_none_does_not_block() -> None:
+def test_keep_is_playing_or_not_at_the_commit() -> None:
+    _, kitchen, attic, phone = stage()
+    phone.transfer(attic)
+    kitchen.report(is_playing=False)
+    ready(attic)
+    assert attic.last("start_playback")["state"]["is_playing"] is False
+
+
+@pytest.mark.parametrize(("asked", "meant"), [(90_000, 90_000), (900_000, 200_000)])
+def test_a_position_may_be_asked_for_and_ends_with_the_track(asked: int, meant: int) -> None:
+    house, kitchen, attic, phone = stage()
+    phone.transfer(attic, options={"position_ms": asked})
+    ready(attic)
+    assert attic.last("start_playback")["state"]["position_ms"] == meant
+    assert house.state()["position_ms"] == meant
+    kitchen.playing()
+    kitchen.report(queue_position=1, duration_ms=None)
+    house.pass_time(limits.SECOND)
+    phone.transfer(attic, options={"position_ms": asked})
+    ready(attic)
+    assert attic.last("start_playback")["state"]["position_ms"] == asked
+
+
+def test_a_volume_belongs_to_its_device() -> None:
+    house, kitchen, attic, phone = stage()
+    attic.idle(0.9)
+    phone.transfer(attic)
+    assert attic.last("prepare_playback")["state"]["volume"] == 0.9
+    ready(attic)
+    assert attic.last("start_playback")["state"]["volume"] == house.state()["volume"] == 0.9
+    assert house.devices()["Kitchen"]["volume"] == kitchen.volume == 0.5
+
+
+@pytest.mark.parametrize("how", ["offline", "deleted", "mid_way"])
+def test_a_source_that_is_gone_does_not_block(how: str) -> None:
     house, kitchen, attic, phone = stage()
     house.pass_time(3_000)
-    kitchen.leave()
+    kitchen.report(position_ms=3_000)
+    if how == "offline":
+        kitchen.leave()
+    elif how == "deleted":
+        phone.ask("manage", "delete_device", device_id=kitchen.id)
     request = phone.transfer(attic, options={"play": "play"})
+    if how == "mid_way":
+        kitchen.leave()
+    attic.outcome("started", ready(attic))
+    assert phone.statuses(request) == ["accepted", "applied"]
+    state = house.state()
+    assert (state["device_id"], state["is_playing"], state["position_ms"]) == (attic.id, True, 3_000)
+    assert (state["queue"], state["paused_reason"]) == (QUEUE, None)
+
+
+def test_a_source_deleted_after_the_commit_is_nowhere_kept() -> None:
+    house, kitchen, attic, phone = stage()
+    request = phone.transfer(attic)
     transfer = ready(attic)
+    phone.ask("manage", "delete_device", device_id=kitchen.id)
+    assert kitchen.id not in repr(house.store.of("ann"))
     attic.outcome("started", transfer)
     assert phone.statuses(request) == ["accepted", "applied"]
-    empty = House()
-    alone = empty.device("Alone")
-    request = alone.transfer(alone)
+
+
+def test_without_a_source_and_with_an_empty_queue_it_ends_paused() -> None:
+    house = House()
+    alone = house.device("Alone")
+    request = alone.transfer(alone, options={"play": "play"})
     alone.outcome("started", ready(alone))
     assert alone.statuses(request) == ["accepted", "applied"]
-    assert empty.state()["is_playing"] is False
-    assert empty.state()["device_id"] == alone.id
+    assert (house.state()["device_id"], house.state()["is_playing"]) == (alone.id, False)
 
 
-def test_to_the_active_device_it_is_done_at_once_and_options_are_honoured() -> None:
-    _, kitchen, _, phone = stage()
+def test_to_the_active_device_it_is_applied_at_once_and_options_are_honoured() -> None:
+    house, kitchen, _, phone = stage()
     request = phone.transfer(kitchen, options={"play": "pause", "position_ms": 9})
     assert phone.statuses(request) == ["applied"]
-    kinds = [one["command"]["type"] for one in kitchen.all("execute_command")]
-    assert kinds == ["seek", "pause"]
-    assert kitchen.executed()["from_device"] == "coordinator"
+    orders = kitchen.all("execute_command")
+    assert [one["command"]["type"] for one in orders] == ["seek", "pause"]
+    assert {one["from_device"] for one in orders} == {"coordinator"}
+    kitchen.report(applied=[one["id"] for one in orders], is_playing=False, position_ms=9)
+    house.pass_time(limits.SECOND)
+    assert phone.statuses(phone.transfer(kitchen, options={"play": "play"})) == ["applied"]
+    assert kitchen.executed()["command"] == {"type": "play"}
+    assert kitchen.all("prepare_playback") == kitchen.all("stop_playback") == []
+
+
+@pytest.mark.parametrize("play", ["keep", "play"])
+def test_to_the_active_device_as_it_is_nothing_is_sent(play: str) -> None:
+    house, kitchen, _, phone = stage()
+    sequence = house.state()["sequence"]
+    assert phone.statuses(phone.transfer(kitchen, options={"play": play})) == ["applied"]
+    assert kitchen.all("execute_command") == []
+    assert house.state()["sequence"] == sequence
 
 
 def test_where_it_cannot_go() -> None:
-    house, _, attic, phone = stage()
+    house, kitchen, attic, phone = stage()
     assert phone.statuses(phone.transfer(phone)) == ["rejected/unsupported"]
-    house.pass_time(limits.SECOND)
     attic.leave()
     assert phone.statuses(phone.transfer(attic)) == ["rejected/device_offline"]
-    house.pass_time(limits.SECOND)
+    kitchen.leave()
+    assert phone.statuses(phone.transfer(kitchen)) == ["rejected/device_offline"]
     request = phone.ask("transfer", "transfer_playback", to_device="00000000-0000-4000-8000-00000000ffff")
     assert phone.statuses(request) == ["rejected/device_not_found"]
+    elsewhere = house.device("Elsewhere", user="bob")
+    assert phone.statuses(phone.transfer(elsewhere)) == ["rejected/device_not_found"]
+    assert house.core.users["ann"].handover is None
 
 
-def test_one_transfer_a_second() -> None:
-    _, _, attic, phone = stage()
-    phone.transfer(attic)
-    second = phone.transfer(attic)
-    assert phone.statuses(second) == []
-    error = phone.last("error")
-    assert (error["code"], error["id"]) == ("rate_limited", second)
-    assert 0 < error["retry_after_ms"] <= 1_000
-
-
-@pytest.mark.parametrize("committed", [False, True])
-def test_a_second_transfer_supersedes_a_pending_one(committed: bool) -> None:
+def test_one_transfer_a_second_a_user() -> None:
     house, kitchen, attic, phone = stage()
-    bath = house.device("Bath")
     first = phone.transfer(attic)
-    if committed:
-        ready(attic)
+    second, third = phone.transfer(attic), kitchen.transfer(attic)
+    assert phone.statuses(first) == ["accepted"]
+    assert phone.statuses(second) == kitchen.statuses(third) == []
+    assert (phone.last("error")["code"], phone.last("error")["id"]) == ("rate_limited", second)
+    assert phone.last("error")["retry_after_ms"] == limits.SECOND
     house.pass_time(limits.SECOND)
-    second = phone.transfer(bath)
-    assert phone.statuses(first) == ["accepted", "superseded"]
-    bath.outcome("started", ready(bath))
-    assert phone.statuses(second) == ["accepted", "applied"]
-    assert house.state()["device_id"] == bath.id
-    loser = attic if committed else kitchen
-    assert loser.last("stop_playback")["reason"] == "transferred"
+    assert kitchen.statuses(kitchen.transfer(attic)) == ["accepted"]
 
 
-def test_a_claim_takes_over_and_supersedes() -> None:
-    house, kitchen, attic, phone = stage()
-    bath = house.device("Bath")
-    transfer = phone.transfer(attic)
-    request = bath.claim(["x", "y"], 1, position_ms=700)
-    assert phone.statuses(transfer) == ["accepted", "superseded"]
-    assert bath.results(request)[-1]["epoch"] == 2
-    assert kitchen.last("stop_playback")["reason"] == "claimed"
+# Claims
+
+
+def test_a_claim_takes_the_music_here() -> None:
+    house, kitchen, attic, _ = stage()
+    request = attic.claim(["x", "y"], 1, position_ms=700, repeat_mode="all")
+    assert attic.results(request) == [
+        {
+            "type": "command_result",
+            "id": request,
+            "status": "applied",
+            "sequence": house.state()["sequence"],
+            "epoch": 2,
+        }
+    ]
+    stopped = kitchen.last("stop_playback")
+    assert (stopped["epoch"], stopped["reason"]) == (2, "claimed")
     state = house.state()
-    assert (state["device_id"], state["track_id"], state["position_ms"]) == (bath.id, "y", 700)
-    assert state["queue"] == ["x", "y"]
-    # The active device's own claim changes no epoch.
-    again = bath.claim(["x", "y"], 0)
-    assert bath.results(again)[-1]["epoch"] == 2
+    assert (state["device_id"], state["track_id"], state["position_ms"]) == (attic.id, "y", 700)
+    assert (state["queue"], state["queue_rev"], state["repeat_mode"]) == (["x", "y"], 2, "all")
+    assert state["applied"][-1] == request
+
+
+def test_a_claim_without_a_queue_goes_on_with_the_one_there_is() -> None:
+    house, _, attic, _ = stage()
+    state = attic.picture(is_playing=True, queue_position=3)
+    attic.ask("transfer", "claim_playback", state=state)
+    assert (house.state()["queue"], house.state()["queue_rev"]) == (QUEUE, 1)
+    assert house.state()["track_id"] == QUEUE[3]
+
+
+def test_the_first_claim_makes_a_device_active() -> None:
+    house = House()
+    kitchen = house.device()
+    kitchen.claim()
+    assert (house.state()["device_id"], house.state()["epoch"], house.state()["queue"]) == (
+        kitchen.id,
+        1,
+        QUEUE,
+    )
+
+
+def test_the_active_devices_own_claim_changes_no_epoch() -> None:
+    house, kitchen, _, _ = stage()
+    request = kitchen.claim(["x"], 0)
+    assert kitchen.results(request)[-1]["epoch"] == house.state()["epoch"] == 1
+    assert house.state()["queue"] == ["x"]
+    assert kitchen.all("stop_playback") == []
+
+
+def test_a_claim_while_shuffled_keeps_the_order_of_what_stays() -> None:
+    house, kitchen, attic, phone = stage()
+    on = phone.command("set_shuffle", enabled=True)
+    shown = kitchen.executed()["command"]["queue"]
+    kitchen.report(applied=[on], shuffle=True)
+    attic.claim([*shown, "extra"], shuffle=True)
+    phone.command("set_shuffle", enabled=False)
+    assert attic.executed()["command"]["queue"] == [*QUEUE, "extra"]
+    attic.claim(shown, shuffle=False)
+    assert house.core.users["ann"].playback.order is None
+
+
+def test_a_claim_too_old_or_by_one_that_cannot_render_changes_nothing() -> None:
+    house, _, attic, phone = stage()
+    before = house.core.users["ann"].playback
     assert phone.statuses(phone.claim()) == ["rejected/unsupported"]
-
-
-@pytest.mark.parametrize("started", [False, True])
-def test_a_committed_transfer_survives_the_coordinator(started: bool) -> None:
-    house, kitchen, attic, phone = stage()
-    request = phone.transfer(attic)
-    transfer = ready(attic)
-    if started:
-        attic.outcome("started", transfer)
-    house.start()
-    starts = len(attic.all("start_playback"))
-    assert starts == (1 if started else 2)
-    assert len(kitchen.all("stop_playback")) == starts
-    kitchen.register(again=True)
-    phone.register(again=True)
-    attic.register(again=True)
-    if not started:
-        attic.outcome("started", transfer)
-    phone.transfer(attic, id=request)
-    assert phone.statuses(request)[-1] == "applied"
-    assert house.state()["device_id"] == attic.id
-
-
-def test_an_uncommitted_transfer_dies_with_the_coordinator() -> None:
-    house, kitchen, attic, phone = stage()
-    phone.transfer(attic)
-    transfer = attic.last("prepare_playback")["transfer_id"]
-    house.start()
-    for device in (kitchen, attic, phone):
-        device.register(again=True, resume=device is kitchen)
-    attic.outcome("ready", transfer)
-    assert attic.all("start_playback") == []
-    assert house.state()["device_id"] == kitchen.id
-
-
-def test_a_set_queue_for_another_device_is_a_transfer_that_plays() -> None:
-    house, kitchen, attic, phone = stage()
-    kitchen.report(is_playing=False)
-    request = phone.command("set_queue", to=attic, tracks=["n1", "n2"], start_index=1)
-    prepared = attic.last("prepare_playback")["state"]
-    assert (prepared["queue"], prepared["queue_position"]) == (["n1", "n2"], 1)
-    assert prepared["is_playing"]
-    assert house.state()["queue"] == QUEUE
-    attic.outcome("started", ready(attic))
-    assert phone.statuses(request) == ["accepted", "applied"]
-    assert house.state()["queue"] == ["n1", "n2"]
-    assert house.state()["track_id"] == "n2"
+    old = attic.claim(issued_at=house.now - limits.ISSUED_AT_MAX_AGE - 1)
+    assert attic.statuses(old) == ["expired"]
+    assert house.core.users["ann"].playback == before
+    just = attic.claim(issued_at=house.now - limits.ISSUED_AT_MAX_AGE)
+    assert attic.statuses(just) == ["applied"]
