@@ -4,6 +4,8 @@
      |                    |                                       ^
      +--deadline, error---+--refused: CONNACK, then---------------+
 
+A refusal may be held back for a moment (`soul_broker.strangers`); nothing is read then.
+
 Until a client is admitted nothing but this object knows of it: no session is looked up,
 made or changed. An idle connection has no task, timer, queue or lock of its own. Where
 something has to be awaited (a plugin), the connection is suspended: it reads no further,
@@ -17,25 +19,17 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from soul_broker import packets as mqtt
+from soul_broker.addresses import LOCAL, host_of, origin_of
 from soul_broker.backlog import Backlog, drop_oldest
-from soul_broker.conduct import floods
+from soul_broker.conduct import dismiss, floods_bytes
 from soul_broker.decoder import Decoder
 from soul_broker.errors import MalformedPacketError, UnacceptableProtocolError
-from soul_broker.packets import (
-    Acknowledgement,
-    Connect,
-    Disconnect,
-    Packet,
-    PingRequest,
-    Publish,
-    Subscribe,
-    Unsubscribe,
-    Will,
-)
+from soul_broker.packets import Connect, Packet, Publish, Will
+from soul_broker.requests import take
 
 if TYPE_CHECKING:
     from soul_broker.acl import Rules
-    from soul_broker.admission import Admission
+    from soul_broker.admission import Admission, Refusal
     from soul_broker.endpoint import Gate, Link
     from soul_broker.hub import Hub
     from soul_broker.session import Session
@@ -64,12 +58,15 @@ class Connection:
         "_out",
         "_suspended",
         "_task",
+        "claimed",
         "decoder",
         "expires",
         "expires_at",
+        "flood_bytes",
         "flood_count",
         "flood_since",
         "gate",
+        "held",
         "hub",
         "identity",
         "jti",
@@ -102,6 +99,8 @@ class Connection:
         self.since = now
         self.last_seen = now
         self.slot = -1
+        self.claimed: str | None = None
+        """Who a refused client said it was, for the log."""
         # Set when the client is admitted.
         self.session: Session | None = None
         self.identity: Identity | None = None
@@ -121,8 +120,11 @@ class Connection:
         self.refusals = 0
         self.refusals_logged: float | None = None
         self.flood_count = 0
+        self.flood_bytes = 0
         self.flood_since = now
         self.permitted_topic: str | None = None
+        self.held: tuple[Refusal, float] | None = None
+        """A refusal that waits, and when it is told."""
         self._out: list[bytes] | None = None
         self._controls = 0
         self._control_bytes = 0
@@ -135,10 +137,12 @@ class Connection:
 
     def receive(self, data: bytes) -> None:
         """Take bytes of the peer."""
-        if self.state == CLOSED:
+        if self.state == CLOSED or self.held is not None:
             return
         self.last_seen = self.hub.now()
         self.hub.statistics.bytes_received += len(data)
+        if floods_bytes(self, len(data)):
+            return
         if self.state == NEW and not self.decoder.pending() and data[0] >> 4 != mqtt.CONNECT:
             # Whatever it is, HTTP for instance, its length is not to be waited for.
             self._malformed("the first packet is no CONNECT [MQTT-3.1.0-1]")
@@ -156,7 +160,7 @@ class Connection:
         elif self._suspended:
             self._gone = True
         else:
-            self.end(reason)
+            self.end(reason if self.held is None else f"refused: {self.held[0].reason}")
 
     def pause_writing(self) -> None:
         """The link takes no more for now."""
@@ -181,6 +185,23 @@ class Connection:
     def waiting(self) -> bool:
         """Whether a CONNECT waits for its answer."""
         return self.state == AUTHENTICATING
+
+    @property
+    def origin(self) -> str | None:
+        """What limits on addresses count it for."""
+        return None if self.peer == LOCAL else origin_of(host_of(self.peer))
+
+    @property
+    def authenticated(self) -> bool:
+        """Whether the client was admitted; it stays so after the end."""
+        return self.session is not None
+
+    def hold(self, refusal: "Refusal", until: float) -> None:
+        """Tell a refusal later, at `until` in seconds of the monotonic clock; read nothing more."""
+        self.held = (refusal, until)
+        self.decoder.stop()
+        self.link.pause_reading()
+        self.hub.wheel.schedule(self, until)
 
     def admitted(self, session: "Session", connect: Connect, admission: "Admission") -> None:
         """The client is who it says: its rights, lifetime and larger packets begin."""
@@ -267,7 +288,7 @@ class Connection:
         self._out = None
         self.decoder.stop()
         task, self._task = self._task, None
-        if task is not None and not self._running(task):
+        if task is not None and asyncio.current_task() is not task:
             task.cancel()
         # A peer that does not read what waits for it gets no more time than the deadline.
         stuck = self._backlog is not None
@@ -287,8 +308,10 @@ class Connection:
         if self.state == CLOSED:
             self.link.abort()
         elif self.state != OPEN:
-            if now < self.since + self.hub.settings.connect_deadline:
+            if now < self.deadline():
                 self.hub.wheel.schedule(self, self.deadline())
+            elif self.held is not None:
+                dismiss(self, self.held[0])
             else:
                 self.end("no CONNECT in time", abort=True)
         elif self.keep_alive and now >= self.last_seen + self.keep_alive and not self._suspended:
@@ -301,7 +324,7 @@ class Connection:
     def deadline(self) -> float:
         """When to look at this connection next, in seconds of the monotonic clock."""
         if self.state != OPEN:
-            return self.since + self.hub.settings.connect_deadline
+            return self.held[1] if self.held else self.since + self.hub.settings.connect_deadline
         deadlines = []
         if self.keep_alive:
             # Suspended: it is not the client who is silent.
@@ -357,28 +380,7 @@ class Connection:
         session = self.session
         if session is None:
             return
-        match packet:
-            case Acknowledgement(kind=mqtt.PUBREL):
-                session.release(packet.packet_id)
-                self.send_control(mqtt.pubcomp(packet.packet_id))
-            case Acknowledgement():
-                if not session.acknowledge(packet.kind, packet.packet_id):
-                    floods(self)
-            case PingRequest() | Subscribe() | Unsubscribe() if floods(self):
-                pass
-            case PingRequest():
-                self.send_control(mqtt.PINGRESP_BYTES)
-            case Subscribe():
-                self.hub.subscribe(self, packet)
-            case Unsubscribe():
-                self.hub.unsubscribe(self, packet)
-            case Disconnect():
-                self.will = None
-                self.end("disconnected")
-            case Connect():
-                raise MalformedPacketError("a second CONNECT [MQTT-3.1.0-2]")
-            case Publish():
-                self.hub.publish(self, packet)
+        take(self, session, packet)
 
     async def _await(self, work: Coroutine[object, object, None]) -> None:
         try:
@@ -393,9 +395,5 @@ class Connection:
         if self._gone:
             if not self._suspended:
                 self.end("connection lost")
-        elif self.state != CLOSED and not self._suspended:
+        elif self.state != CLOSED and not self._suspended and self.held is None:
             self.link.resume_reading()
-
-    @staticmethod
-    def _running(task: asyncio.Task[None]) -> bool:
-        return asyncio.current_task() is task

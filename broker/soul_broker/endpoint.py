@@ -14,10 +14,21 @@ class Gate:
 
 
 class Endpoint(Protocol):
-    """An MQTT connection, or a socket of the HTTP port that has not said what it wants."""
+    """An MQTT connection, a socket in its TLS handshake, or one of the HTTP port."""
 
     slot: int
     """The timer wheel's."""
+
+    peer: str
+    """`address:port`."""
+
+    @property
+    def origin(self) -> str | None:
+        """What limits on addresses count it for; None where they do not."""
+
+    @property
+    def authenticated(self) -> bool:
+        """Whether its client was admitted."""
 
     @property
     def gate(self) -> Gate:

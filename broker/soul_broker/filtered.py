@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from soul_broker import packets as mqtt
 from soul_broker.admission import Admission, Refusal
-from soul_broker.conduct import note_refusal
+from soul_broker.conduct import note_refusal, refuse
 from soul_broker.gateway import Gateway
 from soul_broker.packets import Connect, Publish, Subscribe
 
@@ -33,7 +33,7 @@ async def admit(
     if allowed:
         hub.accept(connection, connect, admission, view)
     else:
-        hub.refuse(connection, Refusal(mqtt.NOT_AUTHORIZED, "a plugin refused"))
+        refuse(connection, connect, Refusal(mqtt.NOT_AUTHORIZED, "a plugin refused"))
 
 
 async def publish(

@@ -1,16 +1,17 @@
 """The HTTP port: MQTT over WebSocket at `/mqtt`, everything else to an HTTP server.
 
 The first request's head decides; until it is whole nothing else is read, and it has a bound
-and a deadline. What was read goes along: to the WebSocket, or to the protocol that the
-injected factory makes (aiohttp's), which then owns the socket.
+and a deadline. What was read goes along: to the WebSocket, which takes the socket over, or to the
+protocol that the injected factory makes (aiohttp's).
 """
 
 import asyncio
-import ipaddress
 from collections.abc import Callable, Iterable
 from typing import Final, cast
 from urllib.parse import urlsplit
 
+from soul_broker.addresses import host_of, origin_of
+from soul_broker.conduct import log_socket_end
 from soul_broker.endpoint import Gate
 from soul_broker.hub import Hub
 from soul_broker.links import peer_name
@@ -54,35 +55,64 @@ def origin_allowed(origin: str | None, hosts: Iterable[str], allowed: frozenset[
 
 
 class HttpPort(asyncio.Protocol):
-    """A socket of the HTTP port until its first request is read."""
+    """A socket of the HTTP port: until its first request is read, and then before an HTTP server.
 
-    __slots__ = ("_factory", "_head", "_hub", "_since", "_transport", "gate", "slot")
+    It counts as a connection all the time; what a WebSocket becomes counts for itself.
+    """
+
+    __slots__ = (
+        "_factory",
+        "_head",
+        "_hub",
+        "_server",
+        "_since",
+        "_transport",
+        "gate",
+        "origin",
+        "peer",
+        "slot",
+    )
+
+    authenticated = False
 
     def __init__(self, hub: Hub, gate: Gate, factory: Factory | None) -> None:
         self.gate = gate
         self.slot = -1
+        self.peer = "?"
+        self.origin: str | None = None
         self._hub = hub
         self._factory = factory
         self._head = b""
+        self._server: asyncio.Protocol | None = None
         self._since = hub.now()
         self._transport: asyncio.Transport | None = None
+
+    # asyncio.Protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Admit the socket, or close it where there are too many."""
         # uvloop's transports are none of asyncio's classes.
         transport = self._transport = cast("asyncio.Transport", transport)
+        self.peer = peer_name(transport)
+        host = host_of(self.peer)
+        # A proxy's sockets are many people's; a WebSocket counts for whom the proxy names.
+        self.origin = None if host in self._hub.proxies else origin_of(host)
         if not self._hub.opened(self):
+            self._transport = None
             transport.abort()
 
     def data_received(self, data: bytes) -> None:
-        """Gather the head; once it is clear what it asks for, hand the socket over."""
+        """Gather the head; once it is clear what it asks for, hand it over."""
         transport = self._transport
         if transport is None or transport.is_closing():
+            return
+        if self._server is not None:
+            self._server.data_received(data)
             return
         self._head += data
         start = self._head[:4]
         if start != b"GET "[: len(start)]:
-            self._hand_over(transport)
+            self._serve(transport)
             return
         end = self._head.find(_END)
         if end < 0:
@@ -92,14 +122,35 @@ class HttpPort(asyncio.Protocol):
                 transport.close()
             return
         if end > _HEAD_BYTES or not is_mqtt_upgrade(self._head[: end + 2]):
-            self._hand_over(transport)
+            self._serve(transport)
         else:
             self._upgrade(transport, end + len(_END))
 
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 (asyncio's signature)
+    def eof_received(self) -> bool | None:
+        """The peer has said everything."""
+        return None if self._server is None else self._server.eof_received()
+
+    def connection_lost(self, exc: Exception | None) -> None:
         """The socket is closed, by whichever side."""
+        server, self._server = self._server, None
+        if server is not None:
+            server.connection_lost(exc)
+        elif self._transport is not None:
+            log_socket_end(self, "no request")
         self._transport = None
         self._hub.closed(self)
+
+    def pause_writing(self) -> None:
+        """The socket's buffer is full."""
+        if self._server is not None:
+            self._server.pause_writing()
+
+    def resume_writing(self) -> None:
+        """The socket's buffer has drained."""
+        if self._server is not None:
+            self._server.resume_writing()
+
+    # soul_broker.endpoint.Endpoint
 
     def deadline(self) -> float:
         """When the head has to be there."""
@@ -112,35 +163,32 @@ class HttpPort(asyncio.Protocol):
         else:
             self.abort()
 
-    def end(self, reason: str, *, abort: bool = False) -> None:  # noqa: ARG002 (nothing to log yet)
+    def end(self, reason: str, *, abort: bool = False) -> None:  # noqa: ARG002 (its server knows)
+        """Close the socket after what was written has gone."""
+        if self._transport is not None:
+            self._transport.close()
+
+    def abort(self) -> None:
         """Close the socket."""
         if self._transport is not None:
             self._transport.abort()
 
-    def abort(self) -> None:
-        """Close the socket."""
-        self.end("", abort=True)
-
-    def _hand_over(self, transport: asyncio.Transport) -> None:
+    def _serve(self, transport: asyncio.Transport) -> None:
         head, self._head = self._head, b""
-        protocol = cast("asyncio.Protocol", (self._factory or _Plain)())
-        self._transport = None
-        self._hub.closed(self)
-        self._hub.registry.hand_over(transport)
-        transport.set_protocol(protocol)
-        protocol.connection_made(transport)
-        protocol.data_received(head)
+        # From here on the server's own deadlines hold.
+        self._hub.wheel.cancel(self)
+        self._server = server = cast("asyncio.Protocol", (self._factory or _Plain)())
+        server.connection_made(transport)
+        server.data_received(head)
 
     def _upgrade(self, transport: asyncio.Transport, end: int) -> None:
         head, rest = self._head[:end], self._head[end:]
         self._head = b""
-        peer = peer_name(transport)
         settings = self._hub.settings
-        trusted = _address(peer) in settings.trusted_proxies
         accepted, answer, forwarded = accept(
             head,
             lambda origin, hosts: origin_allowed(origin, hosts, settings.allowed_origins),
-            trusted=trusted,
+            trusted=host_of(self.peer) in self._hub.proxies,
         )
         transport.write(answer)
         if accepted is None:
@@ -148,7 +196,7 @@ class HttpPort(asyncio.Protocol):
             return
         self._transport = None
         self._hub.closed(self)
-        link = WebSocketLink(self._hub, self.gate, accepted, peer if forwarded is None else forwarded)
+        link = WebSocketLink(self._hub, self.gate, accepted, self.peer if forwarded is None else forwarded)
         transport.set_protocol(link)
         link.connection_made(transport)
         if rest:
@@ -177,16 +225,6 @@ class _Plain(asyncio.Protocol):
 def _response(status: str, body: bytes) -> bytes:
     head = f"HTTP/1.1 {status}\r\nContent-Type: text/plain\r\nContent-Length: {len(body)}\r\n"
     return head.encode() + b"Connection: close\r\n\r\n" + body
-
-
-def _address(peer: str) -> str:
-    host = peer.rpartition(":")[0].strip("[]")
-    try:
-        found = ipaddress.ip_address(host)
-    except ValueError:
-        return host
-    mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
-    return str(mapped or found)
 
 
 def http_ports(hub: Hub, gate: Gate, factory: Factory | None) -> Callable[[], asyncio.BaseProtocol]:

@@ -12,9 +12,10 @@ import structlog
 
 from soul_broker import filtered
 from soul_broker import packets as mqtt
+from soul_broker.addresses import LOCAL, TrustedProxies
 from soul_broker.admission import Admission, Refusal, admit, may_leave
 from soul_broker.closing import close_matching
-from soul_broker.conduct import floods, log_end, note_refusal
+from soul_broker.conduct import floods, log_end, note_refusal, refuse, turn_away
 from soul_broker.connection import Connection
 from soul_broker.decoder import TopicMemory
 from soul_broker.endpoint import Endpoint
@@ -26,6 +27,7 @@ from soul_broker.router import Router
 from soul_broker.session import Session
 from soul_broker.settings import BrokerSettings
 from soul_broker.statistics import Statistics
+from soul_broker.strangers import Strangers
 from soul_broker.timers import TimerWheel
 from soul_broker.tokens import TokenVerifier
 from soul_broker.topics import SHARE, within_bounds
@@ -58,17 +60,23 @@ class Hub:
         self.retained = RetainedMessages(settings.retained_messages, settings.retained_bytes)
         self.wheel: TimerWheel[Endpoint] = TimerWheel()
         self.registry = Registry(self)
+        self.strangers = Strangers(settings.connections_per_address, settings.refusal_delay)
+        self.proxies = TrustedProxies(settings.trusted_proxies)
         self.run: Callable[[Coroutine[Any, Any, None]], None] | None = None
         self.tap: Tap | None = None
         """Told of every packet, where somebody wants to know."""
+        self.turned_away_logged: float | None = None
         self._dirty: list[Connection] = []
 
     # Connections come and go.
 
     def opened(self, endpoint: Endpoint) -> bool:
-        """A link is there. False: there are too many, close it."""
+        """A link is there. False: there are too many, of it or in all; abort it."""
         statistics, gate = self.statistics, endpoint.gate
-        if statistics.connections >= self.settings.connections or 0 < gate.limit <= gate.count:
+        origin = endpoint.origin
+        full = statistics.connections >= self.settings.connections or 0 < gate.limit <= gate.count
+        if (full and endpoint.peer != LOCAL) or (origin is not None and not self.strangers.enter(origin)):
+            turn_away(self, endpoint)
             return False
         statistics.connections += 1
         gate.count += 1
@@ -83,34 +91,34 @@ class Hub:
             self.registry.open.discard(endpoint)
             self.statistics.connections -= 1
             endpoint.gate.count -= 1
+            if not endpoint.authenticated and endpoint.origin is not None:
+                self.strangers.leave(endpoint.origin)
 
     def connect(self, connection: Connection, connect: Connect) -> None:
         """Take the CONNECT of a connection; nothing is changed before it is admitted."""
         verdict = admit(connect, self.verifier)
         if isinstance(verdict, Refusal):
-            self.refuse(connection, verdict)
+            refuse(connection, connect, verdict)
         elif self.gateway is not None:
             connection.suspend(filtered.admit(self, self.gateway, connection, connect, verdict))
         elif self.verifier is None:
-            self.refuse(connection, Refusal(mqtt.NOT_AUTHORIZED, "nothing authenticates"))
+            refuse(connection, connect, Refusal(mqtt.NOT_AUTHORIZED, "nothing authenticates"))
         else:
             self.accept(connection, connect, verdict, None)
-
-    def refuse(self, connection: Connection, refusal: Refusal) -> None:
-        """Answer a CONNECT that is not admitted, and close."""
-        self.statistics.connects_refused += 1
-        connection.send_control(mqtt.connack(refusal.code))
-        connection.end(f"refused: {refusal.reason}")
 
     def accept(
         self, connection: Connection, connect: Connect, admission: Admission, view: object | None
     ) -> None:
         """Admit a client: from here on there is a session."""
         if not self.registry.has_room(admission):
-            self.refuse(connection, Refusal(mqtt.SERVER_UNAVAILABLE, "too many connections of this user"))
+            too_many = Refusal(mqtt.SERVER_UNAVAILABLE, "too many connections of this user")
+            refuse(connection, connect, too_many)
             return
         session, present = self.registry.attach(connection, connect, admission)
         session.view = view
+        if connection.origin is not None:
+            self.strangers.leave(connection.origin)
+            self.strangers.succeed(connection.origin, admission.key.user)
         connection.admitted(session, connect, admission)
         self.wheel.schedule(connection, connection.deadline())
         connection.send_control(mqtt.connack(mqtt.ACCEPTED, session_present=present))
@@ -343,6 +351,7 @@ class Hub:
         for endpoint in self.wheel.due(now):
             endpoint.wake(now)
         self.registry.expire(now)
+        self.strangers.expire(now)
 
     def measure(self) -> None:
         """Bring the present numbers among the statistics up to date."""
@@ -366,7 +375,6 @@ class Hub:
         """Give up on the connections that have not closed."""
         for endpoint in list(self.registry.open):
             endpoint.abort()
-        self.registry.abort_handed_over()
 
     def clear(self) -> None:
         """Forget every session and retained message."""

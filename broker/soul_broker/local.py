@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Final
 
 from soul_broker import packets as mqtt
+from soul_broker.addresses import LOCAL
 from soul_broker.connection import Connection
 from soul_broker.endpoint import Gate
 from soul_broker.errors import SoulBrokerError
@@ -61,7 +62,7 @@ class LocalClient:
         self._acks: list[bytes] = []
         self._id = 0
         self._closed = False
-        self._connection = Connection(hub, self, Gate("local"), "local")
+        self._connection = Connection(hub, self, Gate("local"), LOCAL)
         if not hub.opened(self._connection):
             raise SoulBrokerError("the broker has too many connections")
 

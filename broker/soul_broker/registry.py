@@ -1,7 +1,5 @@
 """Who is here: open connections, the connections of each user, and every session."""
 
-import asyncio
-import weakref
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
@@ -25,7 +23,6 @@ class Registry:
         self.users: dict[str, tuple[Connection, ...]] = {}
         """Admitted connections by user. A tuple: a set of one costs four times as much."""
         self.sessions: dict[SessionKey, Session] = {}
-        self._handed_over: weakref.WeakSet[asyncio.Transport] = weakref.WeakSet()
         # In the order in which they expire: all live equally long.
         self._away: OrderedDict[SessionKey, Session] = OrderedDict()
         self._away_of_user: dict[str, OrderedDict[SessionKey, None]] = {}
@@ -116,22 +113,13 @@ class Registry:
         session.subscriptions[pattern] = qos
         self._hub.router.subscribe(session, pattern, qos)
 
-    def hand_over(self, transport: asyncio.Transport) -> None:
-        """A socket of the HTTP port belongs to the HTTP server from now on."""
-        self._handed_over.add(transport)
-
-    def abort_handed_over(self) -> None:
-        """Close what the HTTP server still holds: the broker stops."""
-        for transport in list(self._handed_over):
-            transport.abort()
-        self._handed_over.clear()
-
     def expire(self, now: float) -> None:
         """Forget the sessions of clients that stayed away too long."""
         while self._away:
             session = next(iter(self._away.values()))
             if session.expires_at > now:
                 return
+            self._hub.statistics.sessions_expired += 1
             self.forget(session)
 
     def _back(self, session: Session) -> None:

@@ -163,7 +163,7 @@ class Session:
         if self.connection is not None:
             # Unknown ids too: the client is to be able to forget them.
             self.connection.send_control(mqtt.pubrel(packet_id))
-        return entry is not None
+        return entry is not None and entry[0] is not None
 
     def receive(self, packet_id: int) -> bool | None:
         """Note an incoming QoS 2 PUBLISH.

@@ -41,7 +41,7 @@ class BrokerSettings:
     """Origins of web pages that may open a WebSocket beside the same host's,
     as `https://host[:port]`."""
     trusted_proxies: frozenset[str] = frozenset()
-    """Addresses whose X-Forwarded-Host and X-Forwarded-For are believed."""
+    """Addresses and networks whose X-Forwarded-Host and X-Forwarded-For are believed."""
 
     packet_bytes: int = PACKET_BYTES
     packet_bytes_before_authentication: int = PACKET_BYTES_BEFORE_AUTHENTICATION
@@ -52,6 +52,12 @@ class BrokerSettings:
 
     connections: int = 20_000
     """Open connections in all."""
+    connections_per_address: int = 2_000
+    """Of one IPv4 address or IPv6 /64, while they are not authenticated; 0 for no limit. Services and
+    everybody else who is authenticated count no longer."""
+    refusal_delay: float = 0.5
+    """How long a refused CONNECT waits for its answer at most, where the same user name has been refused
+    to the same address often within a minute; 0 for no delay. Who is admitted never waits."""
     connections_per_user: int = 64
     """A service has no such limit."""
     sessions_per_user: int = 128
@@ -63,7 +69,10 @@ class BrokerSettings:
     """For each connection."""
 
     flood_messages: int = FLOOD_MESSAGES_PER_SECOND * FLOOD_SECONDS
+    flood_bytes: int = 128 * _MEBIBYTE
+    """The contract's own limits allow 51 MB at once: 100 commands of 512 KiB."""
     flood_seconds: float = FLOOD_SECONDS
+    """Who sends more than `flood_messages` or `flood_bytes` within these is cut off."""
 
     retained_messages: int = 100_000
     retained_bytes: int = 256 * _MEBIBYTE

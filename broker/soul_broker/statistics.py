@@ -15,6 +15,7 @@ class Statistics:
         "clients_maximum",
         "clients_total",
         "connections",
+        "connections_refused",
         "connects_refused",
         "flooders_closed",
         "malformed_closed",
@@ -26,12 +27,15 @@ class Statistics:
         "publish_received",
         "publish_refused",
         "publish_sent",
+        "refusals_held",
         "retained_bytes",
         "retained_count",
         "sessions",
+        "sessions_expired",
         "slow_closed",
         "subscribe_refused",
         "subscriptions_count",
+        "tls_failed",
         "wills_published",
     )
 
@@ -65,7 +69,15 @@ class Statistics:
     publish_refused: int
     """By the ACL or a bound."""
     subscribe_refused: int
+    connections_refused: int
+    """Sockets closed at once, because there were too many."""
     connects_refused: int
+    """CONNECT packets that were not admitted."""
+    refusals_held: int
+    """Of them, those told later than at once."""
+    sessions_expired: int
+    tls_failed: int
+    """Handshakes."""
     malformed_closed: int
     slow_closed: int
     flooders_closed: int

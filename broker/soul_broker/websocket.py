@@ -6,6 +6,7 @@ deflate costs more memory than a connection of ours.
 """
 
 import asyncio
+import ipaddress
 import logging
 from collections.abc import Callable
 from typing import Final, cast
@@ -23,6 +24,10 @@ from soul_broker.hub import Hub
 _FRAME_BYTES_BEFORE: Final = 64 * 1024
 """The longest message before authentication: the packets in it have their own bound."""
 _FRAME_SLACK: Final = 64 * 1024
+_STEP: Final = 4_096
+"""Bytes that are parsed at a time: some 700 frames at most."""
+_FRAMES_PER_MESSAGE: Final = 4
+"""How many frames a client may need for a packet before they count as a flood."""
 
 _BAD_REQUEST: Final = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
@@ -59,7 +64,7 @@ def accept(
         hosts += [host.strip() for value in headers.get_all("X-Forwarded-Host") for host in value.split(",")]
         chain = [each.strip() for value in headers.get_all("X-Forwarded-For") for each in value.split(",")]
         # The last one is what the proxy itself saw.
-        forwarded = f"{chain[-1]}:0" if chain and chain[-1] else None
+        forwarded = _forwarded(chain[-1]) if chain else None
     origins = headers.get_all("Origin")
     if len(origins) > 1 or not origin_allowed(origins[0] if origins else None, hosts):
         response = protocol.reject(403, "This page may not connect.\n")
@@ -74,16 +79,25 @@ def accept(
     return (protocol if protocol.state is OPEN else None), answer, forwarded
 
 
+def _forwarded(address: str) -> str | None:
+    try:
+        return f"[{ipaddress.ip_address(address)}]:0"
+    except ValueError:
+        return None
+
+
 class WebSocketLink(asyncio.Protocol):
     """WebSocket, after its opening handshake."""
 
-    __slots__ = ("_connection", "_gate", "_hub", "_peer", "_protocol", "_transport")
+    __slots__ = ("_connection", "_frames", "_gate", "_hub", "_peer", "_protocol", "_since", "_transport")
 
     def __init__(self, hub: Hub, gate: Gate, protocol: ServerProtocol, peer: str) -> None:
         self._hub = hub
         self._gate = gate
         self._protocol = protocol
         self._peer = peer
+        self._frames = 0
+        self._since = hub.now()
         self._transport: asyncio.Transport | None = None
         self._connection: Connection | None = None
 
@@ -100,14 +114,27 @@ class WebSocketLink(asyncio.Protocol):
             transport.abort()
 
     def data_received(self, data: bytes) -> None:
-        """Pass on what the frames in it carry."""
+        """Pass on what the frames in it carry.
+
+        In steps: before the frames of one are parsed, it is known how many there were so far.
+        """
+        if len(data) <= _STEP:
+            self._receive(data)
+            return
+        for start in range(0, len(data), _STEP):
+            self._receive(data[start : start + _STEP])
+
+    def _receive(self, data: bytes) -> None:
         protocol, connection = self._protocol, self._connection
         if connection is None:
             return
         protocol.receive_data(data)
         carried: list[bytes] = []
         closing = False
-        for event in protocol.events_received():
+        frames = protocol.events_received()
+        if self._too_many(connection, len(frames)):
+            return
+        for event in frames:
             if not isinstance(event, Frame):
                 continue
             if event.opcode is OP_BINARY or event.opcode is OP_CONT:
@@ -179,14 +206,37 @@ class WebSocketLink(asyncio.Protocol):
         if self._transport is not None:
             self._transport.resume_reading()
 
+    def _too_many(self, connection: Connection, frames: int) -> bool:
+        """Count frames, of whatever kind; True where they were a flood and the connection is closed."""
+        self._frames += frames
+        settings = self._hub.settings
+        if self._frames <= settings.flood_messages * _FRAMES_PER_MESSAGE or connection.service:
+            return False
+        now = self._hub.now()
+        if now - self._since >= settings.flood_seconds:
+            self._since = now
+            self._frames = 0
+            return False
+        self._hub.statistics.flooders_closed += 1
+        connection.end("flood of frames", abort=True)
+        return True
+
     def _send_pending(self) -> bool:
         """Write what the protocol has to say; True where it has nothing more to say ever."""
         pieces = self._protocol.data_to_send()
         if not pieces:
             return False
         ended = not pieces[-1]
-        if self._transport is not None:
-            self._transport.write(b"".join(pieces))
+        transport = self._transport
+        if transport is not None:
+            transport.write(b"".join(pieces))
+            # Of a client that reads nothing, `Connection` holds back what is its own; pongs are ours.
+            connection, bound = self._connection, self._hub.settings.write_hard
+            if connection is None or connection.service:
+                return ended
+            if transport.get_write_buffer_size() > bound:
+                self._hub.statistics.slow_closed += 1
+                connection.end("reads too slowly", abort=True)
         return ended
 
     def _finish(self) -> None:
