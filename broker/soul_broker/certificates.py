@@ -3,7 +3,8 @@
 Files in the data directory (0700), keys 0600:
 
     ca.pem, ca-key.pem            P-256, 10 years; clients are given ca.pem
-    server.pem, server-key.pem    P-256, 825 days, made anew by a start within 30 days of its end
+    server.pem, server-key.pem    P-256, 825 days; made anew by a start or reload within 30 days
+                                  of its end, or where the machine has a new name or address
 """
 
 import contextlib
@@ -12,7 +13,6 @@ import fcntl
 import ipaddress
 import os
 import socket
-import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,22 +61,6 @@ def own_certificates(data_dir: Path, *, now: dt.datetime | None = None) -> Certi
     return files
 
 
-def server_context(certificates: Certificates) -> ssl.SSLContext:
-    """TLS 1.2 or newer with this certificate; no client certificate is asked for.
-
-    Raises:
-        CertificateError: the files do not exist or do not fit together.
-    """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    try:
-        context.load_cert_chain(certificates.certificate, certificates.key)
-    except (OSError, ssl.SSLError) as error:
-        names = f"{certificates.certificate} and {certificates.key}"
-        raise CertificateError(f"{names} cannot be used for TLS: {error}") from error
-    return context
-
-
 @contextlib.contextmanager
 def _alone(data_dir: Path) -> Iterator[None]:
     """Two processes that start together make one authority, not two."""
@@ -120,7 +104,9 @@ def _serves(files: Certificates, authority: x509.Certificate, now: dt.datetime) 
         certificate.verify_directly_issued_by(authority)
     except Exception:  # noqa: BLE001 (whatever is wrong with it, another one is made)
         return False
-    return certificate.not_valid_after_utc - now > dt.timedelta(days=RENEW_DAYS)
+    named = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    fresh = certificate.not_valid_after_utc - now > dt.timedelta(days=RENEW_DAYS)
+    return fresh and set(_names()) <= set(named)
 
 
 def _make_server(

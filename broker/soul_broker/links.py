@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import cast
+from typing import Any, cast
 
 from soul_broker.connection import Connection
 from soul_broker.endpoint import Gate
@@ -12,9 +12,12 @@ from soul_broker.hub import Hub
 def peer_name(transport: asyncio.BaseTransport) -> str:
     """`address:port` of the other side; `[address]:port` for IPv6; `?` where unknown."""
     peer = transport.get_extra_info("peername")
-    if not isinstance(peer, tuple) or len(peer) < 2:
-        return "?"
-    host, port = peer[0], peer[1]
+    return show_address(peer) if isinstance(peer, tuple) and len(peer) >= 2 else "?"
+
+
+def show_address(address: tuple[Any, ...]) -> str:
+    """`address:port` of what a socket has as its address."""
+    host, port = address[0], address[1]
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 

@@ -9,9 +9,9 @@ import contextlib
 import errno
 import os
 import socket
-import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from amqtt.contexts import BrokerConfig, ListenerConfig
@@ -30,6 +30,7 @@ def listener_config(
     tls_port: int | None = None,
     http_port: int | None = None,
     certificates: Certificates | None = None,
+    client_authority: Path | None = None,
     plugins: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Amqtt's broker configuration for our listeners: `tcp`, `tls` and `http`.
@@ -40,6 +41,7 @@ def listener_config(
         tls_port: MQTT over TLS, likewise; needs `certificates`.
         http_port: HTTP and WebSocket, likewise.
         certificates: of the TLS listener.
+        client_authority: a PEM file: who signs the certificates that the TLS listener asks clients for.
         plugins: amqtt's `plugins` section; none by default.
 
     Raises:
@@ -59,6 +61,8 @@ def listener_config(
             "certfile": str(certificates.certificate),
             "keyfile": str(certificates.key),
         }
+        if client_authority is not None:
+            listeners["tls"]["cafile"] = str(client_authority)
     if http_port is not None:
         listeners["http"] = {"type": "ws", "bind": _bind(host, http_port)}
     return {"listeners": listeners, "plugins": dict(plugins or {})}
@@ -157,14 +161,9 @@ class ServerGroup:
         loop: asyncio.AbstractEventLoop,
         factory: Callable[[], asyncio.BaseProtocol],
         bound: BoundListener,
-        context: ssl.SSLContext | None,
-        handshake: float,
     ) -> "ServerGroup":
-        """Accept on bound sockets. `handshake`, in seconds, is TLS's deadline."""
-        options: dict[str, Any] = {"backlog": _BACKLOG}
-        if context is not None:
-            options |= {"ssl": context, "ssl_handshake_timeout": handshake, "ssl_shutdown_timeout": 1.0}
-        return cls([await loop.create_server(factory, sock=each, **options) for each in bound.sockets])
+        """Accept on bound sockets."""
+        return cls([await loop.create_server(factory, sock=each, backlog=_BACKLOG) for each in bound.sockets])
 
     def close(self) -> None:
         """Accept no more."""

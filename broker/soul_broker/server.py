@@ -10,6 +10,7 @@ import asyncio
 import ssl
 import time
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -21,7 +22,7 @@ from soul_broker import packets as mqtt
 from soul_broker.admission import ANYBODY
 from soul_broker.allocator import keep_large_buffers_apart
 from soul_broker.amqtt_gateway import AmqttGateway, ClientView, retained_view, sessions_view
-from soul_broker.certificates import Certificates, server_context
+from soul_broker.certificates import Certificates
 from soul_broker.connection import Connection
 from soul_broker.endpoint import Gate
 from soul_broker.errors import SoulBrokerError
@@ -32,10 +33,12 @@ from soul_broker.listeners import BoundListener, ServerGroup, bind_listener, bro
 from soul_broker.local import LocalClient
 from soul_broker.packets import Publish
 from soul_broker.revocations import Revocations
+from soul_broker.secure import TlsListener
 from soul_broker.session import Session, SessionKey
 from soul_broker.settings import BrokerSettings
 from soul_broker.statistics import Statistics, sys_topics
 from soul_broker.timers import RESOLUTION
+from soul_broker.tls_context import expires, server_context
 from soul_broker.tokens import TokenVerifier
 from soul_broker.topics import is_filter, within_bounds
 
@@ -81,6 +84,7 @@ class SoulBroker(Broker):  # type: ignore[misc] # amqtt has no types
         self._clock = clock
         self._http_factory = http_factory
         self._bound: dict[str, BoundListener] = {}
+        self._secure: dict[str, TlsListener] = {}
         self._background: set[asyncio.Task[Any]] = set()
         self._started_at = 0.0
         super().__init__(built, loop, plugin_namespace)
@@ -152,16 +156,36 @@ class SoulBroker(Broker):  # type: ignore[misc] # amqtt has no types
         for bound in self._bound.values():
             bound.close()
         self._bound.clear()
+        self._secure.clear()
 
-    @staticmethod
-    def _create_ssl_context(listener: ListenerConfig) -> ssl.SSLContext:
+    def _create_ssl_context(self, listener: ListenerConfig) -> ssl.SSLContext:
         if listener.certfile is None or listener.keyfile is None:
             raise SoulBrokerError("a listener with ssl needs certfile and keyfile")
-        context = server_context(Certificates(listener.certfile, listener.keyfile))
-        if listener.cafile or listener.capath or listener.cadata:
-            context.load_verify_locations(listener.cafile, listener.capath, listener.cadata)
-            context.verify_mode = ssl.CERT_OPTIONAL
-        return context
+        if listener.capath or listener.cadata:
+            raise SoulBrokerError("authorities of clients are read from cafile only")
+        return server_context(
+            Certificates(Path(listener.certfile), Path(listener.keyfile)),
+            client_authority=Path(listener.cafile) if listener.cafile else None,
+            client_required=self._settings.client_certificates_required,
+        )
+
+    def reload_certificates(self) -> bool:
+        """Read every listener's certificate again, for handshakes from now on.
+
+        Returns:
+            Whether all could be used; where one cannot, its old one stays and the log says why.
+        """
+        well = True
+        for name, secure in self._secure.items():
+            listener = self.listeners_config[name]
+            try:
+                secure.context = self._create_ssl_context(listener)
+                until = expires(Certificates(Path(listener.certfile), Path(listener.keyfile)))
+                log.info("certificate reloaded", listener=name, expires=until.isoformat())
+            except SoulBrokerError as error:
+                well = False
+                log.error("certificate not reloaded, the old one stays", listener=name, error=str(error))  # noqa: TRY400
+        return well
 
     async def _create_server_instance(
         self,
@@ -170,16 +194,18 @@ class SoulBroker(Broker):  # type: ignore[misc] # amqtt has no types
         address: str | None,  # noqa: ARG002 (amqtt's signature; it is bound already)
         port: int,  # noqa: ARG002
         ssl_context: ssl.SSLContext | None,
-    ) -> ServerGroup:
+    ) -> ServerGroup | TlsListener:
         limit = self.listeners_config[listener_name].max_connections
         gate = Gate(listener_name, max(0, limit))
         if listener_type == ListenerType.WS:
             factory = http_ports(self._hub, gate, self._http_factory)
         else:
             factory = stream_links(self._hub, gate)
-        return await ServerGroup.serve(
-            self._loop, factory, self._bound[listener_name], ssl_context, self._settings.connect_deadline
-        )
+        bound = self._bound[listener_name]
+        if ssl_context is None:
+            return await ServerGroup.serve(self._loop, factory, bound)
+        secure = self._secure[listener_name] = TlsListener(self._hub, gate, ssl_context, factory, bound)
+        return secure
 
     async def _session_monitor(self) -> None:
         """The broker's one timer: deadlines, session expiry, `$SYS`."""
@@ -213,6 +239,7 @@ class SoulBroker(Broker):  # type: ignore[misc] # amqtt has no types
         await super().shutdown()
         self._servers.clear()
         self._bound.clear()
+        self._secure.clear()
         self._hub.clear()
         for task in list(self._background):
             task.cancel()

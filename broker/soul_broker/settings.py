@@ -43,6 +43,9 @@ class BrokerSettings:
     trusted_proxies: frozenset[str] = frozenset()
     """Addresses and networks whose X-Forwarded-Host and X-Forwarded-For are believed."""
 
+    client_certificates_required: bool = False
+    """Whether a TLS listener with authorities for client certificates (`cafile`) refuses who has none."""
+
     packet_bytes: int = PACKET_BYTES
     packet_bytes_before_authentication: int = PACKET_BYTES_BEFORE_AUTHENTICATION
     connect_deadline: float = 10.0

@@ -120,6 +120,10 @@ class ServerSettings:
 
     tls_cert: Path | None = field(default=None, metadata=_is(_PATH))
     tls_key: Path | None = field(default=None, metadata=_is(_PATH))
+    tls_client_ca: Path | None = field(default=None, metadata=_is(_PATH))
+    tls_client_certificate: Literal["required", "optional"] = field(
+        default="required", metadata=_is(values.choice("required", "optional"))
+    )
 
     broker_url: str | None = field(default=None, metadata=_is(_BROKER))
     broker_ca: Path | None = field(default=None, metadata=_is(_PATH))
@@ -129,6 +133,10 @@ class ServerSettings:
     )
     login_ttl: int = field(default=30 * 24 * 3600, metadata=_is(values.duration()))
     max_connections: int = field(default=20_000, metadata=_is(values.integer(1, 1_000_000)))
+    max_connections_per_user: int = field(default=64, metadata=_is(values.integer(1, 1_000_000)))
+    max_strangers_per_address: int = field(default=2_000, metadata=_is(values.integer(0, 1_000_000)))
+    flood_messages: int = field(default=1_000, metadata=_is(values.integer(100, 1_000_000)))
+    flood_megabytes: int = field(default=128, metadata=_is(values.integer(1, 1_000_000)))
     log_level: Literal["debug", "info", "warning", "error"] = field(
         default="info", metadata=_is(values.choice("debug", "info", "warning", "error"))
     )

@@ -1,19 +1,14 @@
 """Ports, certificates and the lifecycle."""
 
 import asyncio
-import datetime as dt
 import socket
-import ssl
-from pathlib import Path
 
 import pytest
 from amqtt.errors import BrokerError
-from cryptography import x509
 
 from broker import wire
 from broker.house import Running, Start
-from soul_broker.certificates import Certificates, own_certificates, server_context
-from soul_broker.errors import AddressInUseError, CertificateError
+from soul_broker.errors import AddressInUseError
 from soul_broker.listeners import broker_config, listener_config
 from soul_broker.server import SoulBroker
 from soul_broker.statistics import prometheus_text
@@ -76,42 +71,6 @@ def test_a_listener_keeps_the_address_that_equals_amqtts_default() -> None:
     config = broker_config(listener_config("0.0.0.0", mqtt_port=1883))
     assert config.listeners["tcp"].bind == "0.0.0.0:1883"
     assert config.listeners["default"].bind is None
-
-
-def test_certificates_are_made_once_and_privately(tmp_path: Path) -> None:
-    data_dir = tmp_path / "data"
-    certificates = own_certificates(data_dir)
-    assert data_dir.stat().st_mode & 0o777 == 0o700
-    for name in ("ca-key.pem", "server-key.pem"):
-        assert (data_dir / name).stat().st_mode & 0o777 == 0o600
-    before = certificates.certificate.read_bytes()
-    assert own_certificates(data_dir).certificate.read_bytes() == before
-    server = x509.load_pem_x509_certificate(before)
-    names = server.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    hostname = socket.gethostname().lower().partition(".")[0]
-    assert {"localhost", f"{hostname}.local"} <= set(names.get_values_for_type(x509.DNSName))
-    addresses = {str(address) for address in names.get_values_for_type(x509.IPAddress)}
-    assert {"127.0.0.1", "::1"} <= addresses
-    assert server.not_valid_after_utc - server.not_valid_before_utc <= dt.timedelta(days=825)
-    assert server_context(certificates).minimum_version is ssl.TLSVersion.TLSv1_2
-
-
-def test_the_server_certificate_is_renewed_and_the_authority_kept(tmp_path: Path) -> None:
-    long_ago = dt.datetime.now(dt.UTC) - dt.timedelta(days=800)
-    old = own_certificates(tmp_path, now=long_ago)
-    authority, certificate = (tmp_path / "ca.pem").read_bytes(), old.certificate.read_bytes()
-    new = own_certificates(tmp_path)
-    assert (tmp_path / "ca.pem").read_bytes() == authority
-    assert new.certificate.read_bytes() != certificate
-
-
-def test_a_broken_certificate_is_one_clear_error(tmp_path: Path) -> None:
-    (tmp_path / "ca.pem").write_text("nonsense")
-    (tmp_path / "ca-key.pem").write_text("nonsense")
-    with pytest.raises(CertificateError, match=str(tmp_path)):
-        own_certificates(tmp_path)
-    with pytest.raises(CertificateError, match="ca-key"):
-        server_context(Certificates(tmp_path / "ca.pem", tmp_path / "ca-key.pem"))
 
 
 async def test_prometheus(running: Running) -> None:

@@ -27,7 +27,9 @@ def test_every_example_in_the_sample_is_allowed(tmp_path: Path) -> None:
     # What the sample calls a default is the default.
     for key in ("host", "mqtt_port", "tls_port", "http_port", "durability", "login_ttl"):
         assert getattr(loaded, key) == getattr(plain, key)
-    for key in ("max_connections", "log_level", "log_format"):
+    limits = ("max_connections", "max_connections_per_user", "max_strangers_per_address")
+    floods = ("flood_messages", "flood_megabytes", "tls_client_certificate")
+    for key in (*limits, *floods, "log_level", "log_format"):
         assert getattr(loaded, key) == getattr(plain, key)
     assert loaded.data_dir == Path("/var/lib/soul-connect")
 

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Final
 
+import structlog
 from aiohttp import web
 
 from soul_broker.certificates import Certificates, own_certificates
@@ -14,6 +15,7 @@ from soul_broker.errors import SoulBrokerError
 from soul_broker.listeners import listener_config
 from soul_broker.server import BrokerSettings, SoulBroker
 from soul_broker.statistics import prometheus_text
+from soul_broker.tls_context import server_context
 from soul_broker.tokens import TokenVerifier, load_public_key
 from soul_connect.cli.exits import CliError, Exit
 from soul_connect.cli.server_local import local_links
@@ -29,6 +31,7 @@ from soul_coordinator.runner import Connect
 from soul_coordinator.service import CoordinatorService
 from soul_coordinator.tokens import TokenSigner, service_token
 
+_log = structlog.get_logger("soul_connect")
 _SERVICE_TOKEN_TTL: Final = 10 * 365 * 24 * 3600
 """Seconds. It never leaves the process, and its end would be the end of a term."""
 
@@ -111,6 +114,7 @@ class Parts:
             tls_port=settings.tls_port or None,
             http_port=settings.http_port or None,
             certificates=_certificates(settings) if settings.tls_port else None,
+            client_authority=settings.tls_client_ca,
         )
         return SoulBroker(
             config,
@@ -118,11 +122,28 @@ class Parts:
                 data_dir=settings.data_dir,
                 allowed_origins=frozenset(settings.allowed_origins),
                 trusted_proxies=frozenset(settings.trusted_proxies),
+                client_certificates_required=settings.tls_client_certificate == "required",
                 connections=settings.max_connections,
+                connections_per_user=settings.max_connections_per_user,
+                connections_per_address=settings.max_strangers_per_address,
+                flood_messages=settings.flood_messages,
+                flood_bytes=settings.flood_megabytes * 1024 * 1024,
             ),
             verifier=TokenVerifier([load_public_key(settings.data_dir / PUBLIC_KEY)]),
             http_factory=factory,
         )
+
+    def reload(self) -> None:
+        """Read the certificates again, our own made anew where due; what is broken changes nothing."""
+        if self._broker is None or not self.settings.tls_port:
+            _log.info("nothing to read again: there is no TLS port")
+            return
+        try:
+            _certificates(self.settings)
+        except SoulBrokerError as error:
+            _log.error("certificate not reloaded, the old one stays", error=str(error))
+            return
+        self._broker.reload_certificates()
 
     @contextlib.asynccontextmanager
     async def coordinator(self, *, alone: bool) -> AsyncIterator[None]:
@@ -246,9 +267,13 @@ def _no_store(settings: ServerSettings, error: StoreError) -> CliError:
 
 
 def _certificates(settings: ServerSettings) -> Certificates:
+    """The TLS port's, looked at: amqtt would speak of them by names of its own."""
     if settings.tls_cert is not None and settings.tls_key is not None:
-        return Certificates(settings.tls_cert, settings.tls_key)
-    return own_certificates(settings.data_dir)
+        found = Certificates(settings.tls_cert, settings.tls_key)
+    else:
+        found = own_certificates(settings.data_dir)
+    server_context(found, client_authority=settings.tls_client_ca)
+    return found
 
 
 def _own_authority(settings: ServerSettings) -> str | None:

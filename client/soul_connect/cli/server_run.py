@@ -8,12 +8,15 @@ import signal
 import sys
 from collections.abc import Coroutine
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import structlog
 
 from soul_connect.cli.exits import CliError, Exit
 from soul_connect.settings import ServerSettings
+
+if TYPE_CHECKING:
+    from soul_connect.cli.server_parts import Parts
 
 Part = Literal["serve", "broker", "coordinator"]
 
@@ -45,7 +48,10 @@ async def _until_signal(part: Part, settings: ServerSettings, *, demo: bool) -> 
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    serving = asyncio.create_task(_serve(part, settings, stop, demo=demo))
+    reload = asyncio.Event()
+    if hasattr(signal, "SIGHUP"):  # not on Windows
+        loop.add_signal_handler(signal.SIGHUP, reload.set)
+    serving = asyncio.create_task(_serve(part, settings, stop, reload, demo=demo))
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
     if not serving.done():
@@ -59,7 +65,9 @@ async def _until_signal(part: Part, settings: ServerSettings, *, demo: bool) -> 
     return serving.result()
 
 
-async def _serve(part: Part, settings: ServerSettings, stop: asyncio.Event, *, demo: bool) -> int:
+async def _serve(
+    part: Part, settings: ServerSettings, stop: asyncio.Event, reload: asyncio.Event, *, demo: bool
+) -> int:
     """Start the parts in order, say `ready`, wait, and stop them in the opposite order."""
     from soul_connect.cli.server_parts import Parts  # noqa: PLC0415 (heavy, and after the log is set up)
 
@@ -78,8 +86,18 @@ async def _serve(part: Part, settings: ServerSettings, stop: asyncio.Event, *, d
         if not stop.is_set():
             sys.stdout.write(f"ready {parts.listening}\n")
             sys.stdout.flush()
+        reloading = asyncio.create_task(_reload(parts, reload))
+        stack.callback(reloading.cancel)
         await _first(parts.failure(), stop)
     return Exit.DONE
+
+
+async def _reload(parts: "Parts", reload: asyncio.Event) -> None:
+    """At each SIGHUP, once everything runs."""
+    while True:
+        await reload.wait()
+        reload.clear()
+        parts.reload()
 
 
 async def _first(work: Coroutine[Any, Any, None], stop: asyncio.Event) -> bool:
