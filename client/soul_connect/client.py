@@ -11,6 +11,7 @@ from soul_connect.address import parse_url, trust
 from soul_connect.controls import Controls
 from soul_connect.errors import NotConnectedError
 from soul_connect.identity import CONTROLLER, identify
+from soul_connect.known import Known
 from soul_connect.lifeline import Lifeline, TokenSource
 from soul_connect.requests import (
     DEFAULT_LIFETIME,
@@ -20,7 +21,6 @@ from soul_connect.requests import (
     Claim,
     Forget,
     Rename,
-    Request,
     Transfer,
     Wish,
 )
@@ -34,7 +34,7 @@ from soul_protocol.up import PlaybackFailed, PlaybackReady, PlaybackStarted, Tra
 __all__ = ["CONTROLLER", "ConnectClient", "TokenSource"]
 
 
-class ConnectClient(Controls):
+class ConnectClient(Known, Controls):
     """A device of one user: a remote control, or (with `Player`) a renderer.
 
         async with ConnectClient(url="mqtts://home", token=token, ephemeral=True) as client:
@@ -151,62 +151,21 @@ class ConnectClient(Controls):
         """Do not wait out the backoff: the program knows that the network is back."""
         self._line.hurry()
 
-    @property
-    def device_id(self) -> str:
-        """This device's id."""
-        return self._session.identity.device_id
-
-    @property
-    def user(self) -> str:
-        """Whose device this is."""
-        return self._session.identity.user
+    # What is known without asking, besides `Known`
 
     @property
     def is_online(self) -> bool:
         """Registered with the coordinator at this moment (an observer: connected)."""
         return self._line.told.online.value is True
 
-    # What is known without asking
-
     @property
     def device(self) -> Device | None:
         """This device as the coordinator lists it: its name may differ from the one asked for."""
         return self._line.told.device
 
-    @property
-    def devices(self) -> tuple[Device, ...]:
-        """The devices as last heard; empty before the first registration."""
-        return self._session.view.devices
-
-    @property
-    def state(self) -> PlaybackState | None:
-        """What to show: the canonical state with this client's own commands under way laid over it.
-
-        None before the first registration.
-        """
-        return self._session.view.state
-
-    @property
-    def canonical_state(self) -> PlaybackState | None:
-        """The canonical state as last heard; None before the first registration."""
-        return self._session.picture.state
-
-    @property
-    def clock_uncertainty_ms(self) -> float | None:
-        """How wrong `server_now` can be, in ms; None before the first contact."""
-        return self._session.clock.uncertainty_ms(self._line.now())
-
-    def position_ms(self) -> int:
-        """Where the music is now, in ms from the start of the track.
-
-        Extrapolated while playing; it does not go back while one track plays on.
-        """
-        now = self._line.now()
-        return self._session.view.position_ms(now=now, server_now=self._session.clock.at(now))
-
-    def server_now(self) -> int | None:
-        """The coordinator's clock, in ms since the Unix epoch; None before the first contact."""
-        return self._session.clock.at(self._line.now())
+    def now(self) -> float:
+        """The local clock of `offer` and of the session, in ms."""
+        return self._line.now()
 
     # What changes. Every iterator is independent, goes on through reconnects, ends with
     # `disconnect`, and raises the `LinkError` that ended the client for good.
@@ -304,11 +263,6 @@ class ConnectClient(Controls):
         """Forget a device, every byte of it, and close its connection. Raises as `send_command`."""
         return _result(await self._ask(Forget(device_id)))
 
-    @property
-    def open_requests(self) -> tuple[Request, ...]:
-        """What has not ended yet: `was_sent` tells what only waits for a connection."""
-        return tuple(self._session.requests)
-
     def cancel(self, id: str) -> None:  # noqa: A002 (the wire's word)
         """Withdraw a request that waits for a connection: it ends with `WithdrawnError`."""
         self._line.apply(self._session.cancel(id))
@@ -352,14 +306,6 @@ class ConnectClient(Controls):
         """
         self._session.offer = offer
         self._line.told.listener = listener
-
-    def now(self) -> float:
-        """The local clock of `offer` and of the session, in ms."""
-        return self._line.now()
-
-    def server_time(self, moment: float) -> int | None:
-        """A moment of `now` on the coordinator's clock; None before the first contact."""
-        return self._session.clock.at(moment)
 
     async def _ask(
         self,

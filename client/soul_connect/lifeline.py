@@ -27,14 +27,12 @@ from soul_connect.errors import (
     TokenRefusedError,
     UnreachableError,
 )
-from soul_connect.link import Dial, Link, LinkLost, LinkRefused, LinkUntrusted
+from soul_connect.link import GOODBYE_WITHIN, Link, LinkLost, LinkRefused, LinkUntrusted, dial_as
 from soul_connect.reconnect import AskToken, GiveUp, Reconnect, Wait
 from soul_connect.requests import Wish
 from soul_connect.session import Session
 from soul_connect.told import Told
-from soul_connect.transport import GOODBYE_WITHIN
 from soul_connect.wiring import Wiring
-from soul_protocol.topics import UpChannel
 
 TokenSource = Callable[[], Awaitable[str | None]]
 """Gives another token, or None where there is none."""
@@ -201,15 +199,13 @@ class Lifeline:
             LinkLost: it could not be made, or is gone.
         """
         conn, who = secrets.token_hex(8), self._session.identity
-        will = None if who.watches_only else (who.topic(UpChannel.WILL), self._session.will(conn))
-        dial = Dial(
+        dial = dial_as(
+            who,
             address=self._address,
-            client_id=who.device_id,
-            user=who.user,
             token=self._token,
-            will=will,
-            filters=who.filters,
             tls=self._tls,
+            will=self._session.will(conn),
+            patience=self._reconnect.begin(self.now()),
         )
         connected, by_peer = False, False
         try:

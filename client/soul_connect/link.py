@@ -7,9 +7,14 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from soul_connect.address import Address
+from soul_connect.identity import Identity
+from soul_protocol.topics import UpChannel
 
 ACK_WITHIN: Final = 4.0
 """For PUBACK (s). Shorter than a command lives: there is time to send it on another connection."""
+
+GOODBYE_WITHIN: Final = 1.0
+"""For the goodbye, and again for DISCONNECT (s)."""
 
 
 class LinkLost(Exception):  # noqa: N818 (not an error of the program: an end that is expected)
@@ -56,6 +61,30 @@ class Dial:
     will: tuple[str, bytes] | None
     filters: tuple[str, ...]
     tls: ssl.SSLContext | None
+    patience: float = 3.0
+    """How long (s) each may take: TCP, TLS, CONNACK, SUBACK."""
+
+
+def dial_as(
+    who: Identity,
+    *,
+    address: Address,
+    token: str,
+    tls: ssl.SSLContext | None,
+    will: bytes,
+    patience: float,
+) -> Dial:
+    """How a client dials that is `who`; `will` is the payload of its last will, if it may have one."""
+    return Dial(
+        address=address,
+        client_id=who.device_id,
+        user=who.user,
+        token=token,
+        will=None if who.watches_only else (who.topic(UpChannel.WILL), will),
+        filters=who.filters,
+        tls=tls,
+        patience=patience,
+    )
 
 
 class Link(Protocol):

@@ -4,6 +4,10 @@ Pure: the random numbers come from outside, and the caller does the waiting. The
 low because a listener waits for the music: everyone is back within seconds of the server's
 return, spread over `CAP` so that the server is not trampled. A connection that did not last
 counts as a failure, so that nobody hammers a server which lets in and throws out.
+
+While the network is cut, packets vanish, and an attempt takes as long as it is given. So most
+attempts are given little, and the time that one took counts as waiting: whenever the network
+is back, the next attempt is not far. Every fifth is patient, for networks that are but slow.
 """
 
 import random
@@ -18,6 +22,12 @@ CAP: Final = 2_000
 
 LASTED: Final = 10_000
 """A connection that stayed for so long (ms) was a good one: the backoff starts over."""
+
+HASTY: Final = 1.1
+"""How long (s) each step of most attempts may take: a lost SYN is repeated after 1 s."""
+
+PATIENT: Final = 3.0
+"""How long (s) each step of every fifth attempt may take."""
 
 REFUSED_WAIT: Final = 10_000
 """The wait (ms) before a fresh token that was refused too is replaced by yet another."""
@@ -55,6 +65,12 @@ class Reconnect:
         self._failures = 0
         self._refusals = 0
         self._online_since: float | None = None
+        self._began: float | None = None
+
+    def begin(self, now: float) -> float:
+        """A connection is tried; returns how long (s) each step of that may take."""
+        self._began = now
+        return PATIENT if self._failures % 5 == 4 else HASTY
 
     def online(self, now: float) -> None:
         """Registered: the way works and the token is good."""
@@ -64,11 +80,13 @@ class Reconnect:
     def lost(self, now: float) -> Wait:
         """A connection ended, or could not be made."""
         since, self._online_since = self._online_since, None
+        began, self._began = self._began, None
         if since is not None and now - since >= LASTED:
             self._failures = 0
         wait = self._rng.uniform(0, min(CAP, BASE * 2 ** min(self._failures, 16)))
         self._failures += 1
-        return Wait(wait)
+        waited = now - began if began is not None and since is None else 0
+        return Wait(max(0.0, wait - waited))
 
     def refused(self) -> AskToken | GiveUp:
         """CONNACK 4 or 5."""

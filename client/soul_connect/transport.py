@@ -20,19 +20,10 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from soul_connect.address import Address, parse_url, trust
 from soul_connect.entrance import Entrance, cut
-from soul_connect.link import ACK_WITHIN, Dial, Inbox, Link, LinkLost
+from soul_connect.link import ACK_WITHIN, GOODBYE_WITHIN, Dial, Inbox, Link, LinkLost
 from soul_protocol.limits import KEEPALIVE_SECONDS
 
 __all__ = ["Address", "MqttLink", "open_link", "parse_url", "trust"]
-
-CONNECT_WITHIN: Final = 3.0
-"""For TCP, and again for TLS (s): a SYN lost on the way is repeated after 1 s."""
-
-CONNACK_WITHIN: Final = 3.0
-"""For CONNACK, and for SUBACK (s): with the longest backoff, 5 s after the path is back we are, too."""
-
-GOODBYE_WITHIN: Final = 1.0
-"""For sending DISCONNECT (s)."""
 
 INCOMING: Final = 1_000
 """How many messages may wait to be looked at; they are looked at one by one, at once."""
@@ -100,7 +91,7 @@ async def open_link(dial: Dial) -> AsyncIterator[Link]:
     client = _client(dial)
     try:
         await Entrance(client).enter()
-        codes = await _subscribe(client, dial.filters)
+        codes = await _subscribe(client, dial)
         if any(code >= 0x80 for code in codes):
             raise LinkLost("the server refused a subscription")
         yield MqttLink(client, dial.filters)
@@ -125,19 +116,19 @@ def _client(dial: Dial) -> aiomqtt.Client:
         websocket_path=where.path if where.transport == "websockets" else None,
         tls_context=dial.tls if where.tls else None,
         keepalive=KEEPALIVE_SECONDS,
-        timeout=CONNACK_WITHIN,
+        timeout=dial.patience,
         max_queued_incoming_messages=INCOMING,
         logger=_paho_log,
     )
     client.pending_calls_threshold = INCOMING
-    client._client.connect_timeout = CONNECT_WITHIN  # noqa: SLF001 (aiomqtt does not pass it on)
+    client._client.connect_timeout = dial.patience  # noqa: SLF001 (aiomqtt does not pass it on)
     return client
 
 
-async def _subscribe(client: aiomqtt.Client, filters: tuple[str, ...]) -> tuple[int, ...]:
+async def _subscribe(client: aiomqtt.Client, dial: Dial) -> tuple[int, ...]:
     try:
-        async with asyncio.timeout(CONNACK_WITHIN):
-            codes = await client.subscribe([(topic, 1) for topic in filters], timeout=math.inf)
+        async with asyncio.timeout(dial.patience):
+            codes = await client.subscribe([(topic, 1) for topic in dial.filters], timeout=math.inf)
     except TimeoutError:
         raise LinkLost("the server did not answer a subscription") from None
     except aiomqtt.MqttError as error:

@@ -2,70 +2,31 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
 
-from client.silent_proxy import silent_proxy
+from client.faulty_proxy import faulty_proxy
+from client.on_stage import playing
 from serving import Server, serving
 from soul_connect.client import ConnectClient
 from soul_connect.errors import CertificateError, RejectedError, TokenRefusedError, UnreachableError
 from soul_connect.players.player import Player
 from soul_connect.players.simulated import SimulatedEngine
+from soul_coordinator.accounts import Accounts
 from soul_protocol.down import ResultStatus
 from soul_protocol.errors import Code
+from soul_protocol.roles import Role
 from waiting import until_async
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with serving(tmp_path_factory.mktemp("server")) as running:
-        yield running
-
-
-@pytest.fixture
-def user(server: Server) -> str:
-    """A new one, so that no test finds another's devices."""
-    name = f"user-{uuid.uuid4().hex[:8]}"
-    server.add_user(name)
-    return name
-
-
-@pytest.fixture
-def token(server: Server, user: str) -> str:
-    return server.token(user)
-
-
-def urls(server: Server) -> dict[str, str]:
-    return {
-        "tcp": f"mqtt://127.0.0.1:{server.mqtt_port}",
-        "tls": f"mqtts://localhost:{server.tls_port}",
-        "websocket": f"ws://127.0.0.1:{server.http_port}/mqtt",
-    }
-
-
-@asynccontextmanager
-async def playing(server: Server, token: str, name: str) -> AsyncIterator[tuple[Player, SimulatedEngine]]:
-    engine = SimulatedEngine(name=name)
-    player = Player(engine, url=urls(server)["tcp"], token=token, name=name, device_id=str(uuid.uuid4()))
-    task = asyncio.create_task(player.run())
-    try:
-        await until_async(lambda: player.client.is_online)
-        yield player, engine
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
-
-
-@pytest.mark.parametrize("way", ["tcp", "tls", "websocket"])
+@pytest.mark.parametrize("way", ["url", "tls_url", "ws_url"])
 async def test_over_every_transport(server: Server, token: str, way: str) -> None:
-    ca = server.data_dir / "ca.pem"
     async with (
-        playing(server, token, f"Kitchen {way}") as (player, engine),
-        ConnectClient(url=urls(server)[way], token=token, ephemeral=True, ca_file=ca) as remote,
+        playing(server.url, token, f"Kitchen {way}") as (player, engine),
+        ConnectClient(
+            url=getattr(server, way), token=token, ephemeral=True, ca_file=server.authority
+        ) as remote,
     ):
         result = await remote.set_queue(("a", "b"), target_device=player.client.device_id)
         assert result.status is ResultStatus.APPLIED
@@ -81,7 +42,7 @@ async def test_over_every_transport(server: Server, token: str, way: str) -> Non
 
 async def test_a_player_that_is_forgotten_ends(server: Server, token: str) -> None:
     engine = SimulatedEngine()
-    url = urls(server)["tcp"]
+    url = server.url
     player = Player(engine, url=url, token=token, name="Old", device_id=str(uuid.uuid4()))
     running = asyncio.create_task(player.run())
     await until_async(lambda: player.client.is_online)
@@ -93,7 +54,7 @@ async def test_a_player_that_is_forgotten_ends(server: Server, token: str) -> No
 
 
 async def test_an_unknown_authority_is_said_at_once(server: Server, token: str) -> None:
-    client = ConnectClient(url=urls(server)["tls"], token=token, ephemeral=True)
+    client = ConnectClient(url=server.tls_url, token=token, ephemeral=True)
     with pytest.raises(CertificateError):
         await client.connect(timeout=60)
     await client.disconnect()
@@ -101,7 +62,7 @@ async def test_an_unknown_authority_is_said_at_once(server: Server, token: str) 
 
 async def test_a_refused_token_is_said_at_once(server: Server, token: str) -> None:
     forged = token[:-8] + ("AAAAAAAA" if not token.endswith("AAAAAAAA") else "BBBBBBBB")
-    client = ConnectClient(url=urls(server)["tcp"], token=forged, ephemeral=True)
+    client = ConnectClient(url=server.url, token=forged, ephemeral=True)
     with pytest.raises(TokenRefusedError) as refused:
         await client.connect(timeout=60)
     assert refused.value.reason in {4, 5}
@@ -116,12 +77,12 @@ async def test_nobody_listening_is_said_in_time(token: str) -> None:
     await client.disconnect()
 
 
-async def test_an_observer_watches(server: Server, user: str, token: str) -> None:
-    watching = ConnectClient(url=urls(server)["tcp"], token=server.token(user, "--role", "observer"))
+async def test_an_observer_watches(server: Server, accounts: Accounts, user: str, token: str) -> None:
+    watching = ConnectClient(url=server.url, token=accounts.issue(user, Role.OBSERVER).token)
     async with (
-        playing(server, token, "Watched") as (player, _),
+        playing(server.url, token, "Watched") as (player, _),
         watching,
-        ConnectClient(url=urls(server)["tcp"], token=token, ephemeral=True) as remote,
+        ConnectClient(url=server.url, token=token, ephemeral=True) as remote,
     ):
         await remote.set_queue(("seen",), target_device=player.client.device_id)
         await until_async(lambda: watching.state is not None and watching.state.queue == ("seen",))
@@ -132,15 +93,16 @@ async def test_an_observer_watches(server: Server, user: str, token: str) -> Non
 
 
 async def test_a_silent_link_is_left_for_a_new_one(server: Server, token: str) -> None:
-    async with silent_proxy(server.mqtt_port) as proxy:
-        url = f"mqtt://127.0.0.1:{proxy.port}"
-        async with ConnectClient(url=url, token=token, ephemeral=True) as remote:
-            online = remote.subscribe_online()
-            assert await anext(online)
-            proxy.swallow()
-            async with asyncio.timeout(10):
-                await remote.list_devices()  # its acknowledgement does not come; it is asked again
-            assert await anext(online)
+    async with (
+        faulty_proxy(server.mqtt_port) as proxy,
+        ConnectClient(url=proxy.url, token=token, ephemeral=True) as remote,
+    ):
+        online = remote.subscribe_online()
+        assert await anext(online)
+        proxy.swallow()
+        async with asyncio.timeout(10):
+            await remote.list_devices()  # its acknowledgement does not come; it is asked again
+        assert await anext(online)
 
 
 async def test_the_server_is_killed_and_everything_goes_on(tmp_path: Path) -> None:
@@ -148,8 +110,8 @@ async def test_the_server_is_killed_and_everything_goes_on(tmp_path: Path) -> No
         server.add_user("alice")
         token = server.token("alice")
         async with (
-            playing(server, token, "Kitchen") as (player, engine),
-            ConnectClient(url=urls(server)["tcp"], token=token, ephemeral=True) as remote,
+            playing(server.url, token, "Kitchen") as (player, engine),
+            ConnectClient(url=server.url, token=token, ephemeral=True) as remote,
         ):
             await remote.set_queue(("a",), target_device=player.client.device_id)
             await remote.play()

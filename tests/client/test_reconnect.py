@@ -1,12 +1,14 @@
 import random
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from soul_connect.reconnect import (
     BASE,
     CAP,
+    HASTY,
     LASTED,
+    PATIENT,
     REFUSALS,
     REFUSED_WAIT,
     AskToken,
@@ -67,6 +69,49 @@ def test_a_connection_that_lasted_starts_over_and_a_short_one_does_not() -> None
         reconnect.online(0)
         waits.append(reconnect.lost(LASTED - 1).ms)
     assert max(waits) > BASE
+
+
+def test_every_fifth_attempt_is_patient() -> None:
+    reconnect = unit()
+    given = []
+    for _ in range(6):
+        given.append(reconnect.begin(0))
+        reconnect.lost(0)
+    assert given == [HASTY, HASTY, HASTY, HASTY, PATIENT, HASTY]
+
+
+def test_an_attempt_that_took_its_time_has_waited_already() -> None:
+    waits, waited = unit(), unit()
+    for _ in range(10):
+        waited.begin(0)
+        assert waited.lost(400).ms == max(0, waits.lost(400).ms - 400)
+    # A connection that was one has not been waiting.
+    waited.begin(0)
+    waited.online(100)
+    assert waited.lost(1_000).ms == waits.lost(1_000).ms
+
+
+@settings(max_examples=30)
+@given(st.integers(), st.floats(min_value=20_000, max_value=60_000), st.booleans())
+def test_half_of_all_are_back_within_a_second_of_the_network(seed: int, outage: float, syn: bool) -> None:
+    """Packets vanish: an attempt made during the outage succeeds only if a repeated SYN comes after it."""
+    back = []
+    chance = random.Random(seed)
+    for _ in range(500):
+        reconnect, now = Reconnect(rng=chance, can_ask=False), -chance.uniform(0, 10_000)
+        while now < outage:
+            patience = reconnect.begin(now) * 1_000
+            repeated = [now + after for after in (1_000, 3_000) if syn and after < patience]
+            arrived = [at for at in repeated if at >= outage]
+            if arrived:
+                now = arrived[0]
+            else:
+                now += patience
+                now += reconnect.lost(now).ms
+        back.append(now - outage)
+    back.sort()
+    assert back[250] < 1_000  # some 800 expected; this is what chance allows 500 clients
+    assert back[-1] <= 5_000
 
 
 def test_without_anybody_to_ask_the_first_refusal_is_the_last() -> None:
