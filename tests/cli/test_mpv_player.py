@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 import json
+import os
+import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -10,6 +12,7 @@ from cli.conftest import House
 from players_mpv.audio import OtherHand, encode, make_wav, other_hand
 from serving import Process
 from soul_connect.client import ConnectClient
+from soul_connect.errors import RejectedError
 from waiting import until_async
 
 
@@ -20,12 +23,15 @@ async def sounding(mpv: OtherHand) -> str | None:
 
 
 @contextlib.asynccontextmanager
-async def mpv_player(house: House, folder: Path, name: str) -> AsyncIterator[tuple[str, OtherHand]]:
+async def mpv_player(
+    house: House, folder: Path, name: str, *arguments: str
+) -> AsyncIterator[tuple[str, OtherHand]]:
     """A player with mpv, its device id, and a look into its mpv."""
     ipc = folder / f"{name}.ipc"
     player: Process = house.server.spawn(
         *("player", "--name", name, "--json", "--device-file", str(folder / f"{name}.json")),
         *("--library", str(folder), "--mpv-arg=--ao=null", f"--mpv-arg=--input-ipc-server={ipc}"),
+        *(f"--mpv-arg={each}" for each in arguments),
         token=house.token,
     )
     try:
@@ -89,6 +95,74 @@ async def test_there_and_back(house: House, tmp_path: Path) -> None:
         await client.pause()
         await client.delete_device(left)
         await client.delete_device(right)
+
+
+async def test_someone_puts_on_a_record_at_mpv_itself(house: House, tmp_path: Path) -> None:
+    encode(make_wav(tmp_path / "1.wav", seconds=20), tmp_path / "2.flac")
+    async with (
+        mpv_player(house, tmp_path, "Den") as (den, mpv),
+        ConnectClient(url=house.server.url, token=house.token, ephemeral=True) as client,
+    ):
+        await mpv.command("loadfile", str(tmp_path / "1.wav"))
+        await mpv.command("set_property", "pause", False)  # and presses play: the music moves here
+        await until_async(lambda: _playing_on(client, den, str(tmp_path / "1.wav")))
+        await mpv.command("loadfile", str(tmp_path / "2.flac"))
+        await until_async(lambda: _playing_on(client, den, str(tmp_path / "2.flac")))
+        assert client.state is not None and client.state.queue == (str(tmp_path / "2.flac"),)
+        await client.pause()
+        assert await sounding(mpv) is None
+        await client.delete_device(den)
+
+
+async def test_a_killed_mpv_goes_on_and_everyone_is_told(house: House, tmp_path: Path) -> None:
+    make_wav(tmp_path / "1.wav", seconds=20)
+    async with (
+        mpv_player(house, tmp_path, "Loft") as (loft, mpv),
+        ConnectClient(url=house.server.url, token=house.token, ephemeral=True) as client,
+    ):
+        notices = client.subscribe_notices()
+        await client.set_queue(["1.wav"], target_device=loft)
+        await client.play(target_device=loft)
+        os.kill(await mpv.command("get_property", "pid"), signal.SIGKILL)
+        async with asyncio.timeout(10):
+            notice = await anext(notices)
+        assert (notice.level, notice.code) == ("warning", "engine_restarted")
+        assert notice.message == "Loft had to start its player again"
+        async with other_hand(tmp_path / "Loft.ipc") as again:
+            async with asyncio.timeout(10):
+                while await sounding(again) is None:
+                    pass
+        assert client.state is not None and client.state.is_playing
+        await client.pause()
+        await client.delete_device(loft)
+
+
+async def test_without_a_sound_device_it_says_so_and_stays_at_the_track(house: House, tmp_path: Path) -> None:
+    for name in ("1.wav", "2.wav"):
+        make_wav(tmp_path / name, seconds=5)
+    silent = ("--ao=pulse", "--pulse-host=127.0.0.1:1")
+    async with (
+        mpv_player(house, tmp_path, "Attic", *silent) as (attic, _),
+        ConnectClient(url=house.server.url, token=house.token, ephemeral=True) as client,
+    ):
+        await client.set_queue(["1.wav", "2.wav"], target_device=attic)
+        with contextlib.suppress(RejectedError):  # or it is found just after it began
+            await client.play(target_device=attic)
+        await until_async(lambda: client.state is not None and client.state.error is not None)
+        state = await client.playback_state()
+        assert state.error is not None
+        assert (state.error.code, state.error.track_id) == ("no_audio_output", "1.wav")
+        assert (state.is_playing, state.queue_position) == (False, 0)
+        await client.delete_device(attic)
+
+
+def _playing_on(client: ConnectClient, device_id: str, track_id: str) -> bool:
+    state = client.state
+    return state is not None and (state.device_id, state.track_id, state.is_playing) == (
+        device_id,
+        track_id,
+        True,
+    )
 
 
 def _on(client: ConnectClient, track_id: str) -> bool:

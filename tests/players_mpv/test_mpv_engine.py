@@ -13,8 +13,10 @@ from soul_connect.players.engine import (
     Advanced,
     EngineError,
     EngineGone,
+    EngineRestarted,
     PlayingChanged,
     PositionJumped,
+    QueueReplaced,
     TrackEnded,
     TrackFailed,
     VolumeChanged,
@@ -221,6 +223,42 @@ async def test_someone_else_skips(album: dict[str, str], tmp_path: Path) -> None
         assert events.all == []
 
 
+async def test_someone_else_puts_on_a_playlist(album: dict[str, str], tmp_path: Path) -> None:
+    ipc, playlist = tmp_path / "ipc", tmp_path / "evening.m3u"
+    playlist.write_text(f"{album['mp3']}\n{album['flac']}\n")
+    async with running(f"--input-ipc-server={ipc}") as (engine, events), other_hand(ipc) as other:
+        await engine.load(album["wav"], position_ms=0, play=True)
+        await engine.set_next(album["short"])
+        await other.command("loadfile", album["flac"])
+        put_on = await events.first(QueueReplaced)
+        assert (put_on.tracks, put_on.index, put_on.is_playing) == ((album["flac"],), 0, True)
+        assert put_on.duration_ms is not None and abs(put_on.duration_ms - 5_000) < 60
+        await engine.set_next(None)
+        await other.command("loadlist", str(playlist))
+        put_on = await events.first(QueueReplaced)
+        assert (put_on.tracks, put_on.index) == ((album["mp3"], album["flac"]), 0)
+        # It is ours from now on, as anything that we load.
+        await engine.set_next(album["flac"])
+        await engine.seek(4_800)
+        assert (await events.first(Advanced)).track_id == album["flac"]
+        assert events.all == []
+
+
+async def test_without_a_sound_device(album: dict[str, str]) -> None:
+    async with running("--ao=pulse", "--pulse-host=127.0.0.1:1") as (engine, events):
+        # mpv notices it at once, or as soon as it would sound.
+        code = None
+        try:
+            await engine.load(album["flac"], position_ms=0, play=True)
+        except EngineError as error:
+            code = error.code
+        if code is None:
+            code = (await events.first(TrackFailed)).code
+        assert code == "no_audio_output"
+        await engine.close()
+        assert events.all == []
+
+
 async def test_our_own_changes_are_never_taken_for_someone_elses(album: dict[str, str]) -> None:
     async with running() as (engine, events):
         await engine.load(album["wav"], position_ms=0, play=True)
@@ -240,7 +278,7 @@ async def test_a_killed_mpv_is_started_again_where_it_was(album: dict[str, str])
         first = engine.pid
         assert first is not None
         os.kill(first, signal.SIGKILL)
-        assert (await events.first(PositionJumped)).position_ms == 2_000
+        assert (await events.first(EngineRestarted)).position_ms == 2_000
         assert engine.pid not in {None, first}
         assert await engine.position_ms() == 2_000
         await engine.seek(4_900)
@@ -256,7 +294,7 @@ async def test_an_mpv_that_dies_twice_is_gone(album: dict[str, str]) -> None:
             await until_async(lambda: engine.pid is not None)
             assert engine.pid is not None
             os.kill(engine.pid, signal.SIGKILL)
-            await (events.first(PositionJumped) if _ == 0 else events.first(EngineGone))
+            await (events.first(EngineRestarted) if _ == 0 else events.first(EngineGone))
         with pytest.raises(EngineError) as caught:
             await engine.play()
         assert caught.value.code == "engine_gone"

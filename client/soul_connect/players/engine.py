@@ -7,7 +7,7 @@ it loads, plays, pauses, seeks, and tells what happens to it.
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Final
 
 
 class EngineError(Exception):
@@ -68,6 +68,23 @@ class VolumeChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class QueueReplaced:
+    """Someone at the engine itself put on something else: these tracks, this one of them now."""
+
+    tracks: tuple[str, ...]
+    index: int
+    duration_ms: int | None
+    is_playing: bool
+
+
+@dataclass(frozen=True, slots=True)
+class EngineRestarted:
+    """The engine ended, was started again, and goes on where it was (ms)."""
+
+    position_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class EngineGone:
     """The engine ended and could not be started again."""
 
@@ -75,8 +92,19 @@ class EngineGone:
 
 
 EngineEvent = (
-    TrackEnded | Advanced | TrackFailed | PlayingChanged | PositionJumped | VolumeChanged | EngineGone
+    TrackEnded
+    | Advanced
+    | TrackFailed
+    | PlayingChanged
+    | PositionJumped
+    | VolumeChanged
+    | QueueReplaced
+    | EngineRestarted
+    | EngineGone
 )
+
+NOT_THE_TRACK: Final = frozenset({"no_audio_output", "engine_gone"})
+"""Codes of an `EngineError` for which the next track would fail as well."""
 
 
 class Engine(ABC):

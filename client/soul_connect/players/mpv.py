@@ -14,6 +14,7 @@ import contextlib
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
 from typing import Any, ClassVar
 
 from soul_connect.players.engine import (
@@ -22,8 +23,10 @@ from soul_connect.players.engine import (
     EngineError,
     EngineEvent,
     EngineGone,
+    EngineRestarted,
     PlayingChanged,
     PositionJumped,
+    QueueReplaced,
     TrackFailed,
     VolumeChanged,
 )
@@ -308,6 +311,8 @@ class MpvEngine(Engine):
                 return Advanced(track_id, await _duration_ms(mpv))
             case PositionJumped() if mpv is not None:
                 return PositionJumped(await self._look(mpv))
+            case QueueReplaced() if mpv is not None:
+                return await self._replaced(mpv)
             case PlayingChanged(is_playing=False) if mpv is not None:
                 await self._look(mpv)
             case VolumeChanged(volume=volume):
@@ -357,7 +362,23 @@ class MpvEngine(Engine):
             return
         if before.next_track_id is not None:
             await self._set_next(mpv, before.next_track_id)
-        self._outbox.put_nowait(PositionJumped(position_ms))
+        self._outbox.put_nowait(EngineRestarted(position_ms))
+
+    async def _replaced(self, mpv: MpvProcess) -> QueueReplaced:
+        """What someone else put on: mpv's whole playlist becomes the queue."""
+        folder: str = await mpv.command("get_property", "working-directory")
+        playlist: list[dict[str, Any]] = await mpv.command("get_property", "playlist")
+        index = next((place for place, each in enumerate(playlist) if each.get("playing")), 0)
+        tracks = tuple(_absolute(each["filename"], folder) for each in playlist)
+        self._playback.put_on_by_others(tracks[index])
+        duration_ms = await _duration_ms(mpv)
+        await self._look(mpv)
+        return QueueReplaced(tracks, index, duration_ms, is_playing=not self._playback.paused)
+
+
+def _absolute(address: str, folder: str) -> str:
+    """A path as mpv means it, seen from where it was started."""
+    return address if "://" in address else str(Path(folder) / address)
 
 
 async def _duration_ms(mpv: MpvProcess) -> int | None:

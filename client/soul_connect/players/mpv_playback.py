@@ -19,13 +19,15 @@ from soul_connect.players.engine import (
     EngineEvent,
     PlayingChanged,
     PositionJumped,
+    QueueReplaced,
     TrackEnded,
     TrackFailed,
     VolumeChanged,
 )
 
 Heard = EngineEvent
-"""Something to tell; `Advanced` without its duration and `PositionJumped` without its position."""
+"""Something to tell; `Advanced` without its duration, `PositionJumped` without its position, and
+`QueueReplaced` without its tracks."""
 
 _PERCENT_TOLERANCE = 0.01
 
@@ -207,7 +209,17 @@ class Playback:
             self._foreign_stop = False
             self.anchor(0)
             return [Advanced(following.track_id, None)]
+        elif coming is None and self._started is not None and not self._is_ours(self._started):
+            return [QueueReplaced((), 0, None, is_playing=not self.paused)]
         return []
+
+    def _is_ours(self, entry_id: int) -> bool:
+        return any(each is not None and each.id == entry_id for each in (self._current, self._next))
+
+    def put_on_by_others(self, track_id: str) -> None:
+        """Someone else loaded this: it is the current track now."""
+        self.forget()
+        self._current = _Entry(track_id, self._started, loaded=True)
 
     def _sounding(self) -> list[Heard]:
         coming = self._coming

@@ -17,8 +17,10 @@ from soul_connect.players.engine import (
     Engine,
     EngineError,
     EngineGone,
+    EngineRestarted,
     PlayingChanged,
     PositionJumped,
+    QueueReplaced,
     TrackEnded,
     TrackFailed,
     VolumeChanged,
@@ -228,6 +230,8 @@ class Player:
                 | PlayingChanged()
                 | PositionJumped()
                 | VolumeChanged()
+                | QueueReplaced()
+                | EngineRestarted()
                 | EngineGone()
             ):
                 await renderer.heard(item)

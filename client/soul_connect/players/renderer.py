@@ -18,16 +18,12 @@ from soul_connect.actions import Order
 from soul_connect.picture import position_at
 from soul_connect.players.deck import Deck
 from soul_connect.players.engine import (
-    Advanced,
     Engine,
     EngineError,
     EngineEvent,
     EngineGone,
     PlayingChanged,
-    PositionJumped,
-    TrackEnded,
-    TrackFailed,
-    VolumeChanged,
+    QueueReplaced,
 )
 from soul_connect.players.execution import RefusedError, execute
 from soul_connect.players.handover import START_AFTER, position_now, reported, server_now, sound
@@ -158,33 +154,16 @@ class Renderer:
         Raises:
             EngineError: it is gone.
         """
-        table = self.table
-        match event:
-            case TrackEnded():
-                changed = await table.ended(event)
-            case Advanced():
-                changed = await table.advanced(event)
-            case TrackFailed():
-                changed = await table.failed(event)
-            case PlayingChanged(is_playing=playing):
-                await table.changed_by_hand(playing=playing)
-                if self.epoch is None and table.playing and not self._claiming:
-                    await self._claim()
-                changed = self.epoch is not None
-            case PositionJumped():
-                await table.changed_by_hand()
-                changed = self.epoch is not None
-            case VolumeChanged(volume=volume):
-                table.volume = volume
-                changed = True
-            case EngineGone(message=message):
-                table.playing, table.track_id = False, None
-                await self.report()
-                raise EngineError("engine_gone", message)
-            case _:
-                assert_never(event)
-        if changed:
-            await self.report()
+        if not await self.table.heard(event):
+            return
+        queue = isinstance(event, QueueReplaced)
+        pressed = queue or isinstance(event, PlayingChanged)
+        if pressed and self.epoch is None and self.table.playing and not self._claiming:
+            await self._claim()
+        else:
+            await self.report(queue=queue)
+        if isinstance(event, EngineGone):
+            raise EngineError("engine_gone", event.message)
 
     async def play_here(self, deck: Deck | None = None, *, position_ms: int = 0) -> bool:
         """Someone presses play on this device: go on with `deck`, else with what there is.
@@ -240,8 +219,8 @@ class Renderer:
             last = LastKnownState.model_validate({**dict(state), "epoch": self.epoch})
         return Offer(volume=self.table.volume, last_known_state=last)
 
-    async def report(self, *, tick: bool = False) -> None:
-        """Say what is played, or while idle how loud it would be."""
+    async def report(self, *, tick: bool = False, queue: bool = False) -> None:
+        """Say what is played, or while idle how loud it would be; `queue`: that it was changed here."""
         self._tick_at = None
         if self.epoch is None:
             if not tick and not self._claiming:
@@ -251,7 +230,7 @@ class Renderer:
                 self._told(sent)
             return
         spot = await self.table.where()
-        state = reported(self.table, spot.position_ms, self._station.server_time(spot.at))
+        state = reported(self.table, spot.position_ms, self._station.server_time(spot.at), queue=queue)
         quiet = tick and not self._ledger.applied and not self._ledger.refused
         sent = self._station.report_state(
             state,

@@ -6,10 +6,24 @@ and skipped; if nothing of the queue can be played, it ends silent and paused.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, assert_never
 
 from soul_connect.players.deck import Deck
-from soul_connect.players.engine import Advanced, Engine, EngineError, TrackEnded, TrackFailed
+from soul_connect.players.engine import (
+    NOT_THE_TRACK,
+    Advanced,
+    Engine,
+    EngineError,
+    EngineEvent,
+    EngineGone,
+    EngineRestarted,
+    PlayingChanged,
+    PositionJumped,
+    QueueReplaced,
+    TrackEnded,
+    TrackFailed,
+    VolumeChanged,
+)
 from soul_protocol.models import TrackError
 
 SKIPPED_AT_ONCE: Final = 50
@@ -79,6 +93,8 @@ class Turntable:
                 await self._unload()
                 if not skip:
                     raise
+                if error.code in NOT_THE_TRACK:
+                    return False
             follows = self.deck.after(self.deck.index)
             if follows is None or tried + 1 >= self.deck.length:
                 return False
@@ -134,9 +150,38 @@ class Turntable:
         await self._engine.set_volume(volume)
         self.volume = volume
 
-    # What the engine tells; each says whether it meant anything
+    # What the engine tells
 
-    async def ended(self, event: TrackEnded) -> bool:
+    async def heard(self, event: EngineEvent) -> bool:
+        """Something happened at the engine that nobody asked for; says whether it meant anything."""
+        match event:
+            case TrackEnded():
+                return await self._ended(event)
+            case Advanced():
+                return await self._advanced(event)
+            case TrackFailed():
+                return await self._failed(event)
+            case QueueReplaced():
+                await self._replaced(event)
+            case EngineRestarted():
+                if self.track_id is not None:
+                    # People should know why it was silent.
+                    self.error = TrackError(code="engine_restarted", track_id=self.track_id)
+                await self.where()
+            case PlayingChanged(is_playing=playing):
+                self.playing = playing and self.track_id is not None
+                await self.where()
+            case PositionJumped():
+                await self.where()
+            case VolumeChanged(volume=volume):
+                self.volume = volume
+            case EngineGone():
+                self.playing, self.track_id = False, None
+            case _:
+                assert_never(event)
+        return True
+
+    async def _ended(self, event: TrackEnded) -> bool:
         """The track is over."""
         if event.track_id != self.track_id:
             return False
@@ -147,12 +192,12 @@ class Turntable:
             await self.go_to(follows, play=True)
         return True
 
-    async def advanced(self, event: Advanced) -> bool:
+    async def _advanced(self, event: Advanced) -> bool:
         """The engine went on by itself."""
         follows = self.deck.following()
         if follows is None or self.deck.track(follows) != event.track_id:
             # What follows was changed while the engine was already going on.
-            return await self.ended(TrackEnded(self.track_id or ""))
+            return await self._ended(TrackEnded(self.track_id or ""))
         self.deck = self.deck.at(follows)
         self.track_id, self.duration_ms = event.track_id, event.duration_ms
         self.error = None
@@ -161,7 +206,7 @@ class Turntable:
         await self._plan()
         return True
 
-    async def failed(self, event: TrackFailed) -> bool:
+    async def _failed(self, event: TrackFailed) -> bool:
         """A track broke: go on after it."""
         follows = self.deck.following()
         if event.track_id == self.track_id:
@@ -172,7 +217,7 @@ class Turntable:
             return False
         play = self.playing
         await self._unload()
-        after = self.deck.after(broken)
+        after = None if event.code in NOT_THE_TRACK else self.deck.after(broken)
         if after is None or after == broken:
             self.deck = self.deck.at(broken)
         else:
@@ -180,11 +225,18 @@ class Turntable:
         self.error = self.error or TrackError(code=event.code[:64], track_id=event.track_id)
         return True
 
-    async def changed_by_hand(self, *, playing: bool | None = None) -> None:
-        """Someone used the engine's own buttons; ask it where it is now."""
-        if playing is not None:
-            self.playing = playing and self.track_id is not None
+    async def _replaced(self, event: QueueReplaced) -> None:
+        """Someone put on something else at the engine itself."""
+        self.deck = Deck(
+            tracks=event.tracks,
+            length=len(event.tracks),
+            index=event.index,
+            repeat=self.deck.repeat,
+        )
+        self.track_id, self.duration_ms, self.error = event.tracks[event.index], event.duration_ms, None
+        self._moved(playing=event.is_playing)
         await self.where()
+        await self._plan()
 
     # Inside
 

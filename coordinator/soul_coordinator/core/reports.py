@@ -14,7 +14,7 @@ from soul_coordinator.core.device import Device
 from soul_coordinator.core.events import StateReported
 from soul_coordinator.core.records import Pending
 from soul_coordinator.core.user import Turn
-from soul_coordinator.core.values import Instant, Playback, Report
+from soul_coordinator.core.values import Instant, Playback, Report, TrackError
 from soul_protocol import limits
 
 
@@ -189,8 +189,7 @@ def adopt(
     if report.is_playing or applied:
         fields["paused_reason"] = None
     if report.error is not None and report.error != before.error:
-        text = f"{device.name} could not play {report.error.track_id}"
-        turn.event(messages.notice("error", report.error.code, text))
+        turn.event(_trouble(device.name, report.error))
     if not _is_overtaken(before, report, applied, turn.now):
         fields |= {"position_ms": report.position_ms, "position_at": position.reported_at(report, turn.now)}
     turn.change(**fields, applied=_latest(before, applied))
@@ -200,6 +199,12 @@ def _is_overtaken(before: Playback, report: Report, applied: tuple[Pending, ...]
     """Whether the music goes on, and what the report says of its position is too old to count."""
     goes_on = before.is_playing and report.is_playing and report.track_id == before.track_id
     return goes_on and not applied and position.is_stale(report, now)
+
+
+def _trouble(name: str, error: TrackError) -> dict[str, Any]:
+    if error.code == "engine_restarted":
+        return messages.notice("warning", error.code, f"{name} had to start its player again")
+    return messages.notice("error", error.code, f"{name} could not play {error.track_id}")
 
 
 def _queue_fields(

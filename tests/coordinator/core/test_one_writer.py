@@ -317,6 +317,13 @@ def test_what_could_not_be_played_is_told_once() -> None:
     assert notices == [("not_found", f"Kitchen could not play {QUEUE[0]}")]
 
 
+def test_an_engine_that_was_started_again_is_told() -> None:
+    house, kitchen, _ = stage()
+    kitchen.report(error={"code": "engine_restarted", "track_id": QUEUE[0]})
+    notices = [(one["level"], one["message"]) for one in house.events("notice")]
+    assert notices == [("warning", "Kitchen had to start its player again")]
+
+
 def test_music_that_goes_on_clears_the_reason_of_the_pause() -> None:
     house, kitchen, _ = stage()
     kitchen.leave()
