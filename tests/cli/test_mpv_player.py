@@ -148,7 +148,11 @@ async def test_without_a_sound_device_it_says_so_and_stays_at_the_track(house: H
         await client.set_queue(["1.wav", "2.wav"], target_device=attic)
         with contextlib.suppress(RejectedError):  # or it is found just after it began
             await client.play(target_device=attic)
-        await until_async(lambda: client.state is not None and client.state.error is not None)
+        await until_async(
+            lambda: client.state is not None and client.state.error is not None,
+            seconds=20,
+            what=lambda: str(client.state),
+        )
         state = await client.playback_state()
         assert state.error is not None
         assert (state.error.code, state.error.track_id) == ("no_audio_output", "1.wav")

@@ -57,7 +57,7 @@ def build() -> typer.Typer:
 def main() -> int:
     """Run the command line; returns the exit code."""
     try:
-        result = build()(standalone_mode=False)
+        result = build()(prog_name="soul-connect", standalone_mode=False)
         sys.stdout.flush()
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 (the last one who can say it kindly)
         if isinstance(error, BrokenPipeError):

@@ -59,6 +59,12 @@ class Repeat(StrEnum):
     ALL = "all"
 
 
+def _device_words(incomplete: str) -> list[tuple[str, str]]:
+    from soul_connect.cli.known import words  # noqa: PLC0415 (only for a TAB)
+
+    return words(incomplete)
+
+
 Url = Annotated[
     str | None,
     typer.Option(
@@ -78,8 +84,16 @@ Ca = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Answer in JSON.")]
 On = Annotated[
     str | None,
-    typer.Option("--on", metavar="DEVICE", help="A device's name or id; without it, the active one."),
+    typer.Option(
+        "--on",
+        metavar="DEVICE",
+        help="A device's name or id; without it, the active one.",
+        autocompletion=_device_words,
+    ),
 ]
 DeviceWanted = Annotated[
-    str, typer.Argument(metavar="DEVICE", help="A device's name or id; the beginning will do.")
+    str,
+    typer.Argument(
+        metavar="DEVICE", help="A device's name or id; the beginning will do.", autocompletion=_device_words
+    ),
 ]

@@ -87,7 +87,19 @@ async def connected(server: Server) -> "AsyncIterator[ConnectClient]":
         await _arrive(client, settings.url)
         yield client
     finally:
+        _keep_for_the_shell(settings, client)
         await client.disconnect()
+
+
+def _keep_for_the_shell(settings: "ClientSettings", client: "ConnectClient") -> None:
+    from soul_connect.cli.known import Known, owner_of, remember
+
+    owner = owner_of(settings)
+    if client.devices and owner is not None:
+        remember(
+            owner,
+            (Known(each.id, each.name, str(each.device_type), each.is_online) for each in client.devices),
+        )
 
 
 async def _arrive(client: "ConnectClient", url: str) -> None:
