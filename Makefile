@@ -40,9 +40,10 @@ cover: $(READY) ## every branch of the core, the protocol and the ACL, or it fai
 	@$(BIN)/python -m pytest -q --cov --ignore tests/coordinator/core/test_machine.py \
 	  tests/coordinator/core tests/protocol tests/broker/test_acl.py tests/broker/test_topics.py
 
-bench: $(READY) ## our broker, mosquitto and stock amqtt side by side
+bench: $(READY) ## our broker, mosquitto and stock amqtt side by side; the storage
 	@sh tests/system-packages.sh
 	@$(BIN)/python tests/bench/broker_bench.py
+	@$(BIN)/python tests/bench/durability.py
 
 schema: $(READY) ## write config/schema from the contract
 	@$(BIN)/python -m soul_protocol.schema config/schema

@@ -1,4 +1,4 @@
-"""Backup and check, while the store is in use; durability; migrations."""
+"""Backup and check, while the store is in use; durability."""
 
 import sqlite3
 import stat
@@ -12,7 +12,6 @@ from coordinator.store.saved import DEVICES, device, receipt
 from soul_coordinator.adapters.sqlite import SqliteStore
 from soul_coordinator.adapters.sqlite_connection import connect
 from soul_coordinator.adapters.sqlite_errors import StoreError, StoreUnreachable
-from soul_coordinator.adapters.sqlite_migrations import STEPS, migrate, taken
 from soul_coordinator.core.effects import SaveDevice, SavePlayback, SaveReceipt, SaveTransfer
 from soul_coordinator.core.records import Transfer
 from soul_coordinator.core.values import Playback
@@ -115,30 +114,3 @@ def test_too_many_places_and_a_transfer_of_the_future_are_said(store: SqliteStor
     store.commit([*more, SaveTransfer("alice", Transfer("t", None, None, None, DEVICES[0], 9, 1, 1))])
     assert [problem for problem in store.check() if "11 places" in problem]
     assert [problem for problem in store.check() if "epoch" in problem]
-
-
-def test_every_earlier_version_grows_into_this_one(tmp_path: Path) -> None:
-    for count in range(len(STEPS)):
-        connection = connect(tmp_path / f"db{count}")
-        migrate(connection, STEPS[:count])
-        assert taken(Database(connection)) == tuple(step.__name__ for step in STEPS[:count])
-        connection.close()
-        store = SqliteStore(tmp_path / f"db{count}")
-        store.commit([SaveDevice(device())])
-        assert store.check() == ()
-        store.close()
-
-
-def test_a_step_that_fails_leaves_the_database_as_it_was(tmp_path: Path) -> None:
-    def breaks(db: Database) -> None:
-        db.execute("CREATE TABLE half (done INTEGER)")
-        db.execute("CREATE TABLE half (done INTEGER)")
-
-    SqliteStore(tmp_path / "db").close()
-    connection = connect(tmp_path / "db")
-    with pytest.raises(StoreError, match="half already exists"):
-        migrate(connection, (*STEPS, breaks))
-    db = Database(connection)
-    assert "half" not in db.table_names()
-    assert len(taken(db)) == len(STEPS)
-    connection.close()

@@ -1,0 +1,255 @@
+"""A database of each earlier version, with rows in every table, keeps them all."""
+
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlite_utils import Database
+
+from coordinator.store.saved import DEVICES, IDS, NOW, device
+from soul_coordinator.accounts import Accounts
+from soul_coordinator.adapters.sqlite import SqliteStore
+from soul_coordinator.adapters.sqlite_connection import connect
+from soul_coordinator.adapters.sqlite_errors import StoreError
+from soul_coordinator.adapters.sqlite_migrations import STEPS, migrate, taken
+from soul_coordinator.core.effects import SaveDevice
+from soul_coordinator.core.values import Playback
+from soul_coordinator.tokens import TokenSigner
+
+Row = dict[str, Any]
+
+_DEVICE: Row = {
+    "user_id": "alice",
+    "device_id": DEVICES[0],
+    "node": "device",
+    "device_name": "Kitchen",
+    "name_key": "kitchen",
+    "device_type": "desktop",
+    "can_render": 1,
+    "can_control": 1,
+    "can_host_jam": 0,
+    "supported_formats": '["flac","mp3"]',
+    "max_sample_rate": 192_000,
+    "max_payload_bytes": 65_536,
+    "volume": 0.5,
+    "created_at": NOW,
+    "last_seen": NOW,
+    "conn": "0123456789abcdef",
+    "is_online": 1,
+    "spent": "[]",
+    "volume_issued_at": 0,
+}
+_REQUEST: Row = {"user_id": "alice", "device_id": DEVICES[0], "id": IDS[0], "node": "device"}
+
+# What a database may have held when the step was the newest: never changed, like the step itself.
+ROWS: dict[str, dict[str, list[Row]]] = {
+    "users_and_devices": {
+        "users": [
+            {"number": 1, "id": "alice", "password_hash": "$argon2id$x", "created_at": NOW},
+            {"number": 7, "id": "bob", "password_hash": None, "created_at": NOW + 1},
+        ],
+        "user_devices": [_DEVICE, _DEVICE | {"user_id": "bob", "max_payload_bytes": None, "volume": None}],
+    },
+    "playback": {
+        "device_playback_state": [
+            {
+                "user_id": "alice",
+                "device_id": DEVICES[0],
+                "track_id": "b",
+                "position_ms": 61_000,
+                "position_at": NOW,
+                "is_playing": 1,
+                "queue_position": 1,
+                "volume": 0.25,
+                "shuffle": 1,
+                "repeat_mode": "all",
+                "duration_ms": 200_000,
+                "updated_at": NOW,
+                "epoch": 4,
+                "sequence": 90,
+                "queue_rev": 3,
+                "paused_reason": None,
+                "error_code": None,
+                "error_track_id": None,
+                "applied": f'["{IDS[0]}"]',
+            }
+        ],
+        "playback_queues": [{"user_id": "alice", "queue": '["a","b"]', "play_order": "[1,0]"}],
+        "playback_contexts": [
+            {
+                "user_id": "alice",
+                "issued": f'{{"play":{NOW}}}',
+                "lost_at": NOW,
+                "was_playing": 1,
+                "goodbye": 0,
+                "commands_since": 0,
+            }
+        ],
+    },
+    "requests": {
+        "command_receipts": [
+            _REQUEST
+            | {"status": "applied", "code": None, "message": None, "sequence": 90, "epoch": 4, "at": NOW}
+        ],
+        "pending_commands": [
+            _REQUEST
+            | {
+                "id": IDS[1],
+                "target": DEVICES[0],
+                "command": '{"type":"pause"}',
+                "change": None,
+                "epoch": 4,
+                "issued_at": NOW,
+                "expires_at": NOW + 5_000,
+                "number": 12,
+                "own": 0,
+            }
+        ],
+        "transfers": [
+            {
+                "user_id": "alice",
+                "id": IDS[2],
+                "requester_node": "device",
+                "requester_device": DEVICES[0],
+                "request": IDS[3],
+                "source": None,
+                "target": DEVICES[0],
+                "epoch": 4,
+                "committed_at": NOW,
+                "deadline": NOW + 5_000,
+            }
+        ],
+    },
+    "tokens_and_invitations": {
+        "tokens": [
+            {
+                "jti": "j1",
+                "user_id": "alice",
+                "role": "guest",
+                "device_id": DEVICES[1],
+                "scope": "control queue",
+                "issued_at": NOW,
+                "expires_at": NOW + 60_000,
+                "revoked_at": None,
+                "until": NOW + 60_000,
+            }
+        ],
+        "invitations": [
+            {
+                "code_hash": b"c" * 32,
+                "user_id": "alice",
+                "scope": "control",
+                "created_at": NOW,
+                "expires_at": NOW + 60_000,
+                "used_at": None,
+            }
+        ],
+        "revoked_tokens": [{"jti": "j0", "user_hash": b"u" * 32, "expires_at": NOW + 60_000}],
+        "deleted_devices": [{"hash": b"d" * 32, "at": NOW}],
+        "removed_users": [{"hash": b"r" * 32, "at": NOW}],
+        "account_events": [
+            {
+                "id": 5,
+                "at": NOW,
+                "kind": "user_added",
+                "user_id": "alice",
+                "user_hash": None,
+                "role": None,
+                "device_id": None,
+                "jti": None,
+                "scope": None,
+                "ends_at": None,
+            }
+        ],
+    },
+}
+
+
+def content(db: Database) -> dict[str, list[Row]]:
+    own = {"schema_migrations", "sqlite_sequence", "sqlite_stat1"}
+    return {name: list(db[name].rows) for name in db.table_names() if name not in own}
+
+
+@pytest.mark.parametrize("count", range(1, len(STEPS) + 1), ids=lambda count: STEPS[count - 1].__name__)
+def test_every_row_of_an_earlier_version_is_kept(tmp_path: Path, count: int) -> None:
+    connection = connect(tmp_path / "db")
+    migrate(connection, STEPS[:count])
+    db = Database(connection)
+    for step in STEPS[:count]:
+        for table, rows in ROWS[step.__name__].items():
+            db.table(table).insert_all(rows)
+    before = content(db)
+    assert all(before.values()), "every table of that version is to have rows"
+    connection.close()
+
+    store = SqliteStore(tmp_path / "db", clock=lambda: NOW)
+    after = content(Database(store._connection))
+    for table, rows in before.items():
+        kept = [{name: row[name] for name in rows[0]} for row in after[table]]
+        assert kept == rows
+    assert taken(Database(store._connection)) == tuple(step.__name__ for step in STEPS)
+    assert store.check() == ()
+    alice, bob = store.load()
+    assert (alice.devices, bob.devices[0].volume) == ((device(),), None)
+    if count >= 2:
+        assert (alice.playback.queue, alice.playback.order) == (("a", "b"), (1, 0))
+        assert (alice.playback.sequence, alice.playback.epoch) == (90, 4)
+    else:
+        assert alice.playback == Playback()
+    store.commit([SaveDevice(device("bob", DEVICES[2], "Den"))])
+    store.close()
+
+
+def test_what_kept_rows_mean_is_kept_too(tmp_path: Path) -> None:
+    connection = connect(tmp_path / "db")
+    migrate(connection)
+    for tables in ROWS.values():
+        for table, rows in tables.items():
+            Database(connection).table(table).insert_all(rows)
+    connection.close()
+    store = SqliteStore(tmp_path / "db", clock=lambda: NOW)
+    alice, _ = store.load()
+    assert [receipt.status for receipt in alice.receipts] == ["applied"]
+    assert [pending.id for pending in alice.pending] == [IDS[1]]
+    assert alice.transfer is not None
+    assert alice.loss is not None
+    assert [guest.scope for guest in alice.passes] == [{"control", "queue"}]
+    assert [jti for _, jti, _ in store.revoked_tokens()] == ["j0"]
+    assert store.last_account_change() == 5
+    store.close()
+
+
+def test_a_database_without_tables_gets_them_all(tmp_path: Path) -> None:
+    connect(tmp_path / "db").close()
+    store = SqliteStore(tmp_path / "db")
+    store.commit([SaveDevice(device())])
+    assert store.check() == ()
+    store.close()
+
+
+def test_whoever_opens_an_earlier_version_first_brings_it_up_to_date(tmp_path: Path) -> None:
+    connection = connect(tmp_path / "soul-connect.db")
+    migrate(connection, STEPS[:1])
+    connection.close()
+    # The command line, before the server.
+    accounts = Accounts(tmp_path / "soul-connect.db", TokenSigner.of_data_dir(tmp_path))
+    accounts.add("alice")
+    db = sqlite3.connect(tmp_path / "soul-connect.db")
+    assert taken(Database(db)) == tuple(step.__name__ for step in STEPS)
+    db.close()
+
+
+def test_a_step_that_fails_leaves_the_database_as_it_was(tmp_path: Path) -> None:
+    def breaks(db: Database) -> None:
+        db.execute("CREATE TABLE half (done INTEGER)")
+        db.execute("CREATE TABLE half (done INTEGER)")
+
+    SqliteStore(tmp_path / "db").close()
+    connection = connect(tmp_path / "db")
+    with pytest.raises(StoreError, match="half already exists"):
+        migrate(connection, (*STEPS, breaks))
+    db = Database(connection)
+    assert "half" not in db.table_names()
+    assert len(taken(db)) == len(STEPS)
+    connection.close()

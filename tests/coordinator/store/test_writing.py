@@ -1,0 +1,175 @@
+"""What is told was committed before; positions are written now and then; one thread writes."""
+
+import asyncio
+import contextlib
+import json
+import sqlite3
+import threading
+from collections.abc import AsyncIterator, Callable, Sequence
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import pytest
+
+from coordinator.core.kit import QUEUE, House
+from soul_coordinator.adapters.outbound import Outgoing
+from soul_coordinator.adapters.sqlite import SqliteStore
+from soul_coordinator.core.effects import Save, SavePosition
+from soul_coordinator.core.user import POSITION_SAVED_EVERY
+from soul_coordinator.runner import Link
+from soul_coordinator.service import CoordinatorService
+from soul_protocol.limits import SECOND
+from waiting import until_async
+
+BASE = "soul/v1/ann/device/00000000-0000-4000-8000-000000000001"
+CONN = "0123456789abcdef"
+Json = dict[str, Any]
+
+
+class WatchedStore(SqliteStore):
+    """The real one, which notes which thread writes."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.threads: set[str] = set()
+
+    def commit(self, saves: Sequence[Save]) -> None:
+        self.threads.add(threading.current_thread().name)
+        super().commit(saves)
+
+
+class Desk:
+    """A link whose other end is this test: it looks into the database at each word."""
+
+    def __init__(self, file: Path) -> None:
+        self.lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.said: list[tuple[str, Json]] = []
+        self.unsaved: list[str] = []
+        self._reader = sqlite3.connect(file, isolation_level=None)
+        self._deliver: Callable[[str, bytes], None] | None = None
+
+    def __call__(
+        self, *, client_id: str, will: Outgoing, deliver: Callable[[str, bytes], None]
+    ) -> "contextlib.AbstractAsyncContextManager[Link]":
+        del client_id, will
+        self._deliver = deliver
+        return self
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._reader.close()
+
+    def publish(self, out: Outgoing) -> None:
+        if not out.payload:
+            return
+        message = json.loads(out.payload)
+        self.said.append((out.topic, message))
+        if not self._saved(message):
+            self.unsaved.append(out.payload.decode())
+
+    async def drain(self) -> None:
+        await asyncio.sleep(0)
+
+    async def flush(self) -> None:
+        """Nothing is ever under way."""
+
+    def say(self, channel: str, **message: Any) -> None:
+        assert self._deliver is not None
+        self._deliver(f"{BASE}/up/{channel}", json.dumps(message).encode())
+
+    def heard(self, kind: str, **fields: Any) -> list[Json]:
+        return [one for _, one in self.said if one["type"] == kind and fields.items() <= one.items()]
+
+    def _saved(self, message: Json) -> bool:
+        match message["type"]:
+            case "playback_state":
+                state = message["state"]
+                row = self._row("SELECT sequence, epoch FROM device_playback_state")
+                return row == (state["sequence"], state["epoch"]) or (row is None and not state["sequence"])
+            case "command_result":
+                row = self._row("SELECT status FROM command_receipts WHERE id = ?", message["id"])
+                return row == (message["status"],)
+            case "execute_command":
+                return self._row("SELECT 1 FROM pending_commands WHERE id = ?", message["id"]) is not None
+            case "registered":
+                return self._row("SELECT conn FROM user_devices") == (message["conn"],)
+            case _:
+                return True
+
+    def _row(self, query: str, *values: object) -> tuple[Any, ...] | None:
+        row: tuple[Any, ...] | None = self._reader.execute(query, values).fetchone()
+        return row
+
+
+@pytest.fixture
+async def desk(tmp_path: Path) -> AsyncIterator[tuple[Desk, WatchedStore]]:
+    store = WatchedStore(tmp_path / "db")
+    desk = Desk(tmp_path / "db")
+    service = CoordinatorService(store=store, connect=desk)
+    running = asyncio.create_task(service.run())
+    await service.ready.wait()
+    yield desk, store
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    store.close()
+
+
+def register(desk: Desk) -> None:
+    able = {"can_render": True, "can_control": True, "can_host_jam": False, "supported_formats": ["flac"]}
+    device = {"name": "Attic", "device_type": "desktop", "capabilities": able | {"max_sample_rate": 48_000}}
+    desk.say("register", type="register", conn=CONN, device=device, protocol=1)
+
+
+def report(desk: Desk, seq: int, epoch: int, applied: str) -> None:
+    state = {"track_id": "a", "position_ms": seq, "is_playing": False, "volume": 0.5, "queue_position": 0}
+    state |= {"shuffle": False, "repeat_mode": "off", "duration_ms": 900_000}
+    fields = {"conn": CONN, "seq": seq, "epoch": epoch, "state": state, "applied": [applied]}
+    desk.say("state", type="state_update", **fields)
+
+
+async def test_nothing_is_told_before_it_is_committed(desk: tuple[Desk, WatchedStore]) -> None:
+    link, store = desk
+    register(link)
+    await until_async(lambda: link.heard("registered"))
+    commands: list[Json] = [{"type": "set_queue", "tracks": ["a", "b"], "start_index": 0}]
+    commands += [{"type": "seek", "position_ms": number} for number in range(2, 30)]
+    for number, command in enumerate(commands, 1):
+        request = f"10000000-0000-4000-8000-{number:012}"
+        channel = "queue" if number == 1 else "command"
+        link.say(channel, type="playback_command", id=request, command=command)
+        await until_async(partial(link.heard, "execute_command", id=request))
+        report(link, number, 1, request)
+        await until_async(partial(link.heard, "command_result", id=request, status="applied"))
+    assert len(link.heard("playback_state")) > len(commands)
+    assert link.unsaved == []
+    assert len(store.threads) == 1
+    assert store.threads != {threading.current_thread().name}
+
+
+def test_a_minute_of_ticks_is_told_sixty_times_and_written_every_five_seconds() -> None:
+    house = House()
+    kitchen = house.device().playing(QUEUE)
+    house.pass_time(2 * SECOND)
+    kitchen.report(position_ms=2 * SECOND)
+    saved: list[object] = []
+    rows = house.store.of("ann")
+    commit = rows.apply
+
+    def note(save: Save) -> None:
+        saved.append(save)
+        commit(save)
+
+    rows.apply = note  # type: ignore[method-assign]
+    told = len(house.events("position"))
+    for second in range(3, 63):
+        house.pass_time(SECOND)
+        kitchen.report(position_ms=second * SECOND)
+    assert len(house.events("position")) - told == 60
+    assert {type(save) for save in saved} == {SavePosition}
+    assert len(saved) == 60 * SECOND / POSITION_SAVED_EVERY
