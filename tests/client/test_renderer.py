@@ -67,6 +67,29 @@ async def test_a_repeated_command_is_answered_and_not_done_twice() -> None:
 
 
 @simulated
+async def test_what_loading_the_state_undid_is_done_again() -> None:
+    """A command was carried out, and its report lost with the server; it is pending there still."""
+    async with world() as here:
+        kitchen = here.player(1)
+        async with here.client() as remote:
+            await _on(here, remote, kitchen)
+            await remote.pause()
+            order = [one for topic, one in here.broker.sent if topic == EXECUTE][-1]
+            order |= {"id": device_id(77), "expires_at": here.home.now() + 30_000}
+            order["command"] = {"type": "next", "queue_position": 2}
+            here.home.kill()
+            here.broker.route(EXECUTE, json.dumps(order).encode())
+            await until(lambda: kitchen.engine.track == "c")
+            here.broker.kill()
+            here.broker.online = True
+            here.home.start()
+            await until(lambda: kitchen.engine.track == "a", seconds=60)
+            here.broker.route(EXECUTE, json.dumps(order).encode())
+            await until(lambda: kitchen.engine.track == "c")
+            await until(lambda: [one.get("applied") for one in _reports(here)].count([order["id"]]) == 2)
+
+
+@simulated
 async def test_a_command_that_comes_too_late_is_refused() -> None:
     async with world() as here:
         kitchen = here.player(1)

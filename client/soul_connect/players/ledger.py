@@ -48,3 +48,8 @@ class Ledger:
     def told(self) -> None:
         """The report went out."""
         self._untold.clear()
+
+    def forget(self) -> None:
+        """The canonical state is loaded: what was done since is undone, and may be asked for again."""
+        self._done.clear()
+        self._untold.clear()

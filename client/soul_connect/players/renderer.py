@@ -92,6 +92,7 @@ class Renderer:
             self.epoch = state.epoch
             if registered.should_resume or self.table.track_id is None:
                 # Silent, at the position: whether to go on is for people or the coordinator to say.
+                self._ledger.forget()
                 await self.table.put_on(
                     Deck.of(state), position_ms=position_now(self._station, state), play=False
                 )

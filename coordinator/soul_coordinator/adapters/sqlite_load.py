@@ -21,11 +21,13 @@ from soul_coordinator.core.values import Address, Capabilities, Playback, QueueC
 
 Row = Mapping[str, Any]
 
-# The newest token of each guest that was not taken back.
+# The newest token of each guest, one that counts before all that were taken back. Those ended
+# then: whoever has no other is forgotten at the start, if the coordinator was not there to do it.
 _PASSES = """
-SELECT user_id, device_id, scope, expires_at FROM tokens
-WHERE role = 'guest' AND revoked_at IS NULL AND user_id IS NOT NULL AND device_id IS NOT NULL
-ORDER BY user_id, device_id, issued_at, rowid
+SELECT user_id, device_id, scope, min(expires_at, ifnull(revoked_at, expires_at)) AS expires_at
+FROM tokens
+WHERE role = 'guest' AND user_id IS NOT NULL AND device_id IS NOT NULL
+ORDER BY user_id, device_id, revoked_at IS NULL, issued_at, rowid
 """
 
 

@@ -111,7 +111,7 @@ def playback_claimed(turn: Turn, sender: Device, event: PlaybackClaimed) -> None
     sender.volume = report.volume
     turn.save_device(sender)
     turn.show_devices()
-    user.loss = None
+    user.forget_loss()
     turn.save_context()
     turn.change(
         device_id=sender.id,
@@ -190,7 +190,7 @@ def forget(turn: Turn, device: Device, why: Forgotten, *, close: bool = True) ->
             epoch=user.playback.epoch + 1,
             paused_reason="device_deleted",
         )
-        user.loss = None
+        user.forget_loss()
         turn.save_context()
         turn.execute(device.address, messages.stop(user.playback.epoch, "not_active"))
     turn.forget_device(device, why)

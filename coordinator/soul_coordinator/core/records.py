@@ -102,7 +102,11 @@ class GuestPass:
 
 @dataclass(frozen=True, slots=True)
 class UserRecord:
-    """All that is saved of one user. `issued` maps a command class to its newest `issued_at`."""
+    """All that is saved of one user.
+
+    `issued` maps a command class to its newest `issued_at`, and "any" to when the newest
+    command or transfer of all arrived.
+    """
 
     id: str
     playback: Playback = field(default_factory=Playback)

@@ -12,7 +12,7 @@ from soul_coordinator.core import forwarding, messages, reports, transfers
 from soul_coordinator.core.device import Device
 from soul_coordinator.core.events import Registered
 from soul_coordinator.core.records import Loss
-from soul_coordinator.core.user import Turn, User
+from soul_coordinator.core.user import ANY_COMMAND, Turn, User
 from soul_coordinator.core.values import Instant, Playback
 from soul_protocol import limits
 
@@ -33,7 +33,10 @@ def renderer_lost(turn: Turn, device: Device, *, since: Instant, goodbye: bool) 
 def _freeze(turn: Turn, since: Instant, *, goodbye: bool = False) -> None:
     """Paused where the last report said, not where it might be by now."""
     user = turn.user
-    user.loss = Loss(since, user.playback.is_playing, goodbye, commands_since=user.commanded_at >= since)
+    # Who asked for silence, and may have got it, is not to hear the music start again.
+    hushed = any(one.command["type"] in {"pause", "stop"} for one in user.pending.values())
+    commanded = hushed or user.issued.get(ANY_COMMAND, -1) >= since
+    user.loss = Loss(since, user.playback.is_playing, goodbye, commands_since=commanded)
     turn.save_context()
     turn.change(is_playing=False, position_at=turn.now, paused_reason="device_offline")
 
@@ -85,11 +88,11 @@ def play_again(turn: Turn, device: Device) -> None:
 
 def commanded(turn: Turn) -> None:
     """Someone asked for something, however it is answered: a later return starts no music by itself."""
-    turn.user.commanded_at = turn.now
-    loss = turn.user.loss
-    if loss is not None and not loss.commands_since:
-        turn.user.loss = replace(loss, commands_since=True)
-        turn.save_context()
+    user = turn.user
+    user.issued[ANY_COMMAND] = turn.now
+    if user.loss is not None:
+        user.loss = replace(user.loss, commands_since=True)
+    turn.save_context()
 
 
 def purge_at(user: User) -> Instant | None:

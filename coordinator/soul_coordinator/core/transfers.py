@@ -116,7 +116,7 @@ def _commit(turn: Turn, handover: Handover) -> None:
         paused_reason=None,
         error=None,
     )
-    user.loss = None
+    user.forget_loss()
     turn.save_context()
     handover.deadline = turn.now + limits.TRANSFER_STEP
     handover.latest = turn.now + limits.TRANSFER_RESTART

@@ -41,6 +41,9 @@ POSITION_SAVED_EVERY: Final = 5 * limits.SECOND
 
 _IDS: Final = uuid.UUID("5c0a1f0e-6a64-4b0c-9d3f-2f1d4f0c7a51")
 
+ANY_COMMAND: Final = "any"
+"""Beside the command classes in `User.issued`: when anyone last asked for a change of what plays."""
+
 BURIED_FOR: Final = 3 * limits.SECOND
 """How long what a deleted device or user still says is not heard: the broker closes within 1 s."""
 
@@ -87,8 +90,6 @@ class User:
     number: int = 0
     """The number of the newest accepted command."""
     position_saved_at: Instant = 0
-    commanded_at: Instant = -1
-    """When anyone last asked for a change of what plays."""
     buried: dict[str, Instant] = field(default_factory=dict)
     """Deleted devices, and until when nothing that they say is heard."""
 
@@ -112,6 +113,11 @@ class User:
                 del known[next(one for one in known if one not in self.devices)]
         known[device] = rates
         return rates
+
+    def forget_loss(self) -> None:
+        """Another renderer: how the last one went, and what was asked for since, is over."""
+        self.loss = None
+        self.issued.pop(ANY_COMMAND, None)
 
     @classmethod
     def restored(cls, record: UserRecord, *, restart_until: Instant) -> "User":

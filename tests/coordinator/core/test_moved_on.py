@@ -30,4 +30,6 @@ def test_the_window_that_follows_registered_comes_after_it() -> None:
     # The list of devices leaves no room for more than the track: the rest comes at once.
     assert len(answer["current_state"]["queue"]) == 1
     assert said.index("registered") < said.index("execute_command")
-    assert len(dap.executed()["command"]["queue"]) > 1
+    orders = [one["command"] for one in dap.heard[heard:] if one["type"] == "execute_command"]
+    assert [one["type"] for one in orders] == ["set_window", "play"]
+    assert len(orders[0]["queue"]) > 1

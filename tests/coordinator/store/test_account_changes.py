@@ -107,10 +107,18 @@ def test_a_host_applications_user_needs_no_account(store: SqliteStore) -> None:
 def test_a_guests_newest_pass_is_loaded(store: SqliteStore, accounts: Accounts) -> None:
     accounts.issue("alice", Role.GUEST, device=DEVICES[1], ttl=60)
     kept = accounts.issue("alice", Role.GUEST, device=DEVICES[1], scope=frozenset({Scope.CONTROL}), ttl=30)
-    taken_back = accounts.issue("alice", Role.GUEST, device=DEVICES[2])
-    accounts.revoke(taken_back.token)
+    newer = accounts.issue("alice", Role.GUEST, device=DEVICES[1], scope=frozenset({Scope.QUEUE}), ttl=90)
+    accounts.revoke(newer.token)
     alice = store.load()[0]
     assert alice.passes == (GuestPass(DEVICES[1], frozenset({"control"}), kept.expires_at),)
+    store.close()
+
+
+def test_a_pass_that_was_taken_back_has_ended(store: SqliteStore, accounts: Accounts) -> None:
+    token = accounts.issue("alice", Role.GUEST, device=DEVICES[2], ttl=60)
+    accounts.revoke(token.token)
+    alice = store.load()[0]
+    assert alice.passes == (GuestPass(DEVICES[2], frozenset(), NOW),)
     store.close()
 
 
