@@ -108,22 +108,30 @@ NOT_THE_TRACK: Final = frozenset({"no_audio_output", "engine_gone"})
 
 
 class Engine(ABC):
-    """An audio engine. All methods are called from one task, one after the other."""
+    """An audio engine. All methods are called from one task, one after the other.
 
-    supported_formats: ClassVar[tuple[str, ...]]
-    max_sample_rate: ClassVar[int]
+    What it does unasked (a track ended or broke, somebody pressed its own buttons) it says
+    with `tell`, on the event loop.
+    """
 
-    @abstractmethod
+    supported_formats: ClassVar[tuple[str, ...]] = ()
+    """What it plays, in words that others may show, such as `flac`."""
+    max_sample_rate: ClassVar[int] = 48_000
+    """In Hz."""
+    tell: Callable[[EngineEvent], None]
+    """Set by `open`."""
+
     async def open(self, listener: Callable[[EngineEvent], None]) -> None:
         """Start. `listener` is called, on the event loop, with all that happens unasked.
 
         Raises:
             EngineError: it cannot start (`code` `engine_missing` where the program is not installed).
         """
+        self.tell = listener
 
-    @abstractmethod
     async def close(self) -> None:
-        """End, silently; releases everything. May be called twice."""
+        """End, silently; releases everything. May be called twice. By default: `stop`."""
+        await self.stop()
 
     @abstractmethod
     async def load(self, track_id: str, *, position_ms: int, play: bool) -> int | None:
@@ -147,19 +155,19 @@ class Engine(ABC):
     async def seek(self, position_ms: int) -> None:
         """Go to a position in the loaded track."""
 
-    @abstractmethod
     async def stop(self) -> None:
-        """Unload: silent, nothing loaded."""
+        """Unload: silent, nothing loaded. By default: `pause`."""
+        await self.pause()
 
     @abstractmethod
     async def set_volume(self, volume: float) -> None:
         """0.0-1.0."""
 
-    @abstractmethod
-    async def set_next(self, track_id: str | None) -> None:
+    async def set_next(self, track_id: str | None) -> None:  # noqa: B027 (to be left alone)
         """What to go on with, without a gap, when the current track ends (then `Advanced`).
 
-        None: nothing; the end is then `TrackEnded`.
+        None: nothing; the end is then `TrackEnded`. An engine that knows no gapless playback
+        leaves this alone, and tells `TrackEnded` every time.
         """
 
     @abstractmethod

@@ -7,7 +7,8 @@ The session is the same as that of the asyncio client (`soul_connect.session`); 
 paho-mqtt with its own thread.
 """
 
+from soul_connect.errors import SoulConnectError
 from soul_connect.sync.client import ConnectClient
 from soul_connect.sync.values import Subscription
 
-__all__ = ["ConnectClient", "Subscription"]
+__all__ = ["ConnectClient", "SoulConnectError", "Subscription"]
