@@ -33,6 +33,7 @@ check: $(READY) ## ruff, mypy --strict, imports, schema and docs drift, branch c
 	@$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
 	@$(BIN)/python -m soul_protocol.schema --check config/schema
 	@$(BIN)/python docs/tables.py --check
+	@PYTHONPATH=tests $(BIN)/python -m broker.conformance --check
 	@$(MAKE) --no-print-directory cover
 
 # Without the state machine: what it happens to reach is not what a test shows.
@@ -48,8 +49,9 @@ bench: $(READY) ## our broker, mosquitto and stock amqtt side by side; the stora
 schema: $(READY) ## write config/schema from the contract
 	@$(BIN)/python -m soul_protocol.schema config/schema
 
-docs: $(READY) ## write the tables of docs/protocol.md from the contract
+docs: $(READY) ## write the tables of docs/protocol.md and docs/mqtt-conformance.md
 	@$(BIN)/python docs/tables.py
+	@PYTHONPATH=tests $(BIN)/python -m broker.conformance
 
 format: $(READY) ## ruff's fixes and formatting
 	@$(BIN)/ruff check --fix

@@ -73,6 +73,7 @@ async def test_ping_is_answered(running: Running) -> None:
         (frame(b"x", 3), 1002),
         (b"\x82\xff" + (10**7).to_bytes(8, "big") + b"mask", 1009),
     ],
+    ids=["text", "not masked", "a continuation of nothing", "a reserved opcode", "too large"],
 )
 async def test_bad_frames_close_that_connection_only(running: Running, bad: bytes, code: int) -> None:
     raw, other = await opened(running), await running.device()
