@@ -15,7 +15,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from broker.conformance import BROKER, ROOT, Patch, collect, load
+from broker.conformance import BROKER, ROOT, Patch, change, collect, load
 
 WITHIN = 120.0
 """Seconds for the test of one patch."""
@@ -82,9 +82,8 @@ def main(wanted: list[str]) -> int:
         for patch in patches:
             seen = broken(patch, copy, nodes[patch["test"]])
             passed += seen is None
-            change = f"`{patch['file']}`: `{patch['old'].strip()}` → `{patch['new'].strip()}`"
             result = "**PASSES**" if seen is None else f"`{seen}`"
-            sys.stdout.write(f"| {patch['number']} | {change} | `{patch['test']}` | {result} |\n")
+            sys.stdout.write(f"| {patch['number']} | {change(patch)} | `{patch['test']}` | {result} |\n")
             sys.stdout.flush()
     return int(passed > 0)
 

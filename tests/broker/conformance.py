@@ -123,11 +123,19 @@ def statements_table(statements: list[Statement]) -> str:
     return _table(("[MQTT-", "of", "says", "shown by"), rows)
 
 
+def change(patch: Patch) -> str:
+    """A patch in words: the line before and after, or the line that is gone."""
+    old, new = patch["old"].strip(), patch["new"].strip()
+    if "\n" in old:
+        return f"`{patch['file']}`: without `{old.partition(chr(10))[0]}`"
+    return f"`{patch['file']}`: `{old}` → `{new}`"
+
+
 def patches_table(patches: list[Patch]) -> str:
     rows = [
         (
             each["number"],
-            f"`{each['file']}`: `{each['old'].strip()}` → `{each['new'].strip()}`",
+            change(each),
             _short(each["test"]),
             f"`{each['seen']}`" if "seen" in each else "",
         )

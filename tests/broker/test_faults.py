@@ -8,9 +8,11 @@ import tracemalloc
 import pytest
 
 from broker import wire
+from broker.frames import frame, opened, read_frame
 from broker.house import Running, Start, mint, new_device
 from broker.malformed import LATER
 from broker.wire import Raw, Will
+from broker.world import MemoryLink, World
 from soul_broker.server import BrokerSettings
 from waiting import until_async
 
@@ -140,6 +142,20 @@ async def test_failed_logins_leak_nothing(start: Start) -> None:
     assert grown < 20_000  # bytes, for 200 logins; amqtt keeps 7,000,000
 
 
+async def test_an_empty_websocket_frame_before_connect_hangs_nothing(running: Running) -> None:
+    raw = await opened(running)
+    raw.send(frame(b""), frame(wire.connect("looking", "alice", mint("alice", "observer"))))
+    assert await read_frame(raw) == (0x82, wire.ACCEPTED)
+    await (await running.device()).silent()
+
+
+async def test_a_plus_grants_no_hash(running: Running) -> None:
+    # Granted is `all/+`. amqtt's two matchers take `all/#`, and with it everything below, as allowed by it.
+    device = await running.device()
+    device.send(wire.subscribe(("soul/v1/alice/all/+", 0), ("soul/v1/alice/all/#", 0)))
+    await device.expect(b"\x90\x04\x00\x01\x00\x80")
+
+
 async def test_no_connect_in_time_is_closed(start: Start) -> None:
     running = await start(settings=BrokerSettings(connect_deadline=0.3))
     silent, slow = await running.raw(), await running.raw()
@@ -168,17 +184,30 @@ async def test_messages_just_before_disconnect_arrive(running: Running) -> None:
     assert [(await watch.message()).payload for _ in range(2)] == [b"1", b"2"]
 
 
-async def test_an_unacknowledged_message_is_kept(running: Running) -> None:
-    client = await running.observer(clean=False)
-    client.send(wire.subscribe(("soul/v1/alice/#", 1)))
-    await client.receive()
-    service = await running.service()
-    service.send(wire.publish(STATE, b"x", qos=1))
-    sent = await client.message()
-    # However long: there is no timer that could drop it, only the end of the session.
-    client.drop()
-    again = await running.observer(clean=False)
-    assert await again.message() == sent._replace(dup=True)
+def test_an_unacknowledged_message_is_kept_however_long() -> None:
+    world = World()
+
+    def reader() -> MemoryLink:
+        assert world.open()
+        token = mint("alice", "observer")
+        world.send(-1, wire.connect("looking", "alice", token, clean=False, keep_alive=0))
+        return world.links[-1]
+
+    first = reader()
+    world.send(-1, wire.subscribe(("soul/v1/alice/#", 1)))
+    world.open()
+    world.send(-1, wire.connect("coordinator", "coordinator", mint("coordinator", "service"), keep_alive=0))
+    world.send(-1, wire.publish(STATE, b"x", qos=1))
+    sent = first.written[-1]
+    assert sent[0] == 0x32
+    # amqtt drops it after 5 s.
+    for _ in range(60):
+        world.wait(10.0)
+    assert first.open and first.written[-1] == sent
+    world.lose(0)
+    world.wait(10_000.0)
+    again = reader()
+    assert again.written == [wire.RESUMED, bytes([sent[0] | 8]) + sent[1:]]
 
 
 async def test_mqtt_5_gets_connack_1_at_once(running: Running) -> None:

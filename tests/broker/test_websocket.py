@@ -43,13 +43,6 @@ async def test_packets_and_frames_need_not_coincide(running: Running) -> None:
     assert received == wire.ACCEPTED + b"\x90\x03\x00\x01\x00" + wire.PONG
 
 
-async def test_an_empty_frame_before_connect_is_harmless(running: Running) -> None:
-    raw = await opened(running)
-    raw.send(frame(b""), frame(wire.connect("looking", "alice", mint("alice", "observer"))))
-    assert await read_frame(raw) == (0x82, wire.ACCEPTED)
-    await (await running.device()).silent()
-
-
 async def test_a_refusal_is_connack_5_and_a_close_frame(running: Running) -> None:
     raw = await opened(running)
     raw.send(frame(wire.connect(new_device(), "alice", "guessed")))

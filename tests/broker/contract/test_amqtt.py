@@ -1,26 +1,21 @@
-"""What is amqtt's stays amqtt's: its plugins, events, lifecycle; and each private seam by name."""
+"""What is amqtt's stays amqtt's: its plugins, events and lifecycle."""
 
 import asyncio
-import inspect
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
-from amqtt.broker import Broker, BrokerContext, Server
+from amqtt.broker import Broker, BrokerContext
 from amqtt.contexts import BaseContext
 from amqtt.plugins.authentication import FileAuthPlugin
 from amqtt.plugins.base import BaseAuthPlugin, BasePlugin
-from amqtt.plugins.manager import PluginManager
 from amqtt.session import Session
 from argon2 import PasswordHasher
 
 from broker import wire
 from broker.house import Running, Start, mint, new_device
-from soul_broker.amqtt_gateway import ClientView
 from soul_broker.listeners import listener_config
-from soul_broker.server import SoulBroker
-from soul_broker.session import SessionKey
 from waiting import until_async
 
 ANONYMOUS = "amqtt.plugins.authentication.AnonymousAuthPlugin"
@@ -29,63 +24,6 @@ ACL = "amqtt.plugins.topic_checking.TopicAccessControlListPlugin"
 SYS = "amqtt.plugins.sys.broker.BrokerSysPlugin"
 LOGGERS = ("amqtt.plugins.logging_amqtt.EventLoggerPlugin", "amqtt.plugins.logging_amqtt.PacketLoggerPlugin")
 HERE = "contract_plugins"
-
-SEAMS: dict[type, dict[str, list[str]]] = {
-    Broker: {
-        "_start_listeners": [],
-        "_create_server_instance": ["listener_name", "listener_type", "address", "port", "ssl_context"],
-        "_create_ssl_context": ["listener"],
-        "_split_bindaddr_port": ["port_str", "default_port"],
-        "_session_monitor": [],
-        "_shutdown_broadcast_loop": [],
-        "_authenticate": ["session", "_"],
-        "_topic_filtering": ["session", "topic", "action"],
-        "internal_message_broadcast": ["topic", "data", "qos"],
-        "retain_message": ["source_session", "topic_name", "data", "qos"],
-        "add_subscription": ["subscription", "session"],
-        "create_offline_session": ["client_id"],
-    },
-    PluginManager: {
-        "map_plugin_auth": ["session"],
-        "map_plugin_topic": ["session", "topic", "action"],
-        "is_topic_filtering_enabled": [],
-        "get_plugin": ["name"],
-    },
-    Server: {"close_instance": []},
-}
-"""Methods of amqtt that SoulBroker overrides or calls, with their parameters."""
-
-
-@pytest.mark.parametrize("owner", SEAMS, ids=lambda owner: owner.__name__)
-def test_the_seams_are_as_they_were(owner: type) -> None:
-    for name, parameters in SEAMS[owner].items():
-        found = [each for each in inspect.signature(getattr(owner, name)).parameters if each != "self"]
-        assert found == parameters, name
-
-
-async def test_the_private_attributes_are_there() -> None:
-    broker = SoulBroker(listener_config("127.0.0.1"))
-    assert broker._servers == {}
-    assert broker._loop is asyncio.get_running_loop()
-    assert broker.transitions.state == "new"
-    manager = broker.plugins_manager
-    assert (manager._auth_plugins, manager._topic_plugins, manager._event_plugin_callbacks) == ([], [], {})
-
-
-def test_start_and_shutdown_are_amqtts() -> None:
-    assert SoulBroker._start_listeners is Broker._start_listeners
-    assert SoulBroker._authenticate is Broker._authenticate
-    assert SoulBroker._topic_filtering is Broker._topic_filtering
-    assert SoulBroker._init_states is Broker._init_states
-    for name in ("start", "shutdown"):
-        assert f"super().{name}()" in inspect.getsource(getattr(SoulBroker, name))
-
-
-def test_a_view_has_everything_that_a_session_has() -> None:
-    view = ClientView(SessionKey("alice", "device", "c"), None)
-    missing = [name for name in vars(Session()) if not hasattr(view, name)]
-    assert missing == []
-    assert isinstance(view, Session)
 
 
 def plugins(*names: str, **configured: dict[str, Any]) -> dict[str, Any]:
@@ -385,6 +323,14 @@ async def test_our_rules_as_plugins_of_a_stock_amqtt(tmp_path: Path, signing_key
             own, other = f"soul/v1/alice/device/{device}/down/+", "soul/v1/bob/all/state"
             raw.send(wire.subscribe((own, 0), (other, 0)))
             await raw.expect(b"\x90\x04\x00\x01\x00\x80")
+            async with await wire.Raw.open(address) as watch:
+                watch.send(wire.connect("watch", "coordinator", mint("coordinator", "service")))
+                await watch.expect(wire.ACCEPTED)
+                watch.send(wire.subscribe(("soul/v1/#", 0)))
+                await watch.expect(b"\x90\x03\x00\x01\x00")
+                up = f"soul/v1/alice/device/{device}/up/state"
+                raw.send(wire.publish(other, b"forged"), wire.publish(up, b"mine"))
+                assert (await watch.message())[:2] == (up, b"mine")
             raw.send(wire.DISCONNECT)
         async with await wire.Raw.open(address) as raw:
             raw.send(wire.connect(device, "alice", "guessed"))
