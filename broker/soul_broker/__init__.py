@@ -13,7 +13,7 @@ The way of the data, and where it is:
     hub, registry                 where connections meet; who is here
     router, retained              who receives a topic; what a new subscription gets
     session                       what outlives a connection; QoS 1 and 2
-    timers, statistics, settings  deadlines, numbers, bounds
+    timers, statistics, settings  deadlines, numbers, bounds; sys_topics: the numbers as `$SYS`
     listeners, secure             ports, and TLS in front of them; allocator: its memory
     certificates, tls_context     our own authority and certificate; which one is shown
     server                        `SoulBroker`: all of it as an amqtt broker

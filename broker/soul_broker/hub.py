@@ -79,6 +79,7 @@ class Hub:
             turn_away(self, endpoint)
             return False
         statistics.connections += 1
+        statistics.sockets += 1
         gate.count += 1
         self.registry.open.add(endpoint)
         self.wheel.schedule(endpoint, endpoint.deadline())

@@ -20,7 +20,7 @@ from amqtt.session import Session as AmqttSession
 
 from soul_broker import packets as mqtt
 from soul_broker.admission import ANYBODY
-from soul_broker.allocator import keep_large_buffers_apart
+from soul_broker.allocator import give_back, keep_large_buffers_apart
 from soul_broker.amqtt_gateway import AmqttGateway, ClientView, retained_view, sessions_view
 from soul_broker.certificates import Certificates
 from soul_broker.connection import Connection
@@ -36,7 +36,8 @@ from soul_broker.revocations import Revocations
 from soul_broker.secure import TlsListener
 from soul_broker.session import Session, SessionKey
 from soul_broker.settings import BrokerSettings
-from soul_broker.statistics import Statistics, sys_topics
+from soul_broker.statistics import Statistics
+from soul_broker.sys_topics import SysTopics
 from soul_broker.timers import RESOLUTION
 from soul_broker.tls_context import expires, server_context
 from soul_broker.tokens import TokenVerifier
@@ -44,7 +45,8 @@ from soul_broker.topics import is_filter, within_bounds
 
 __all__ = ["BrokerSettings", "SoulBroker"]
 
-VERSION = "soul-connect"
+_TRIM_EVERY = 5.0
+"""Seconds; and only where a connection has gone since."""
 _CLOSING_STEPS = 40
 _CLOSING_STEP = 0.0125
 """Half a second for clients to take their last bytes when the broker stops."""
@@ -87,6 +89,7 @@ class SoulBroker(Broker):  # type: ignore[misc] # amqtt has no types
         self._secure: dict[str, TlsListener] = {}
         self._background: set[asyncio.Task[Any]] = set()
         self._started_at = 0.0
+        self._sys = SysTopics()
         super().__init__(built, loop, plugin_namespace)
         if verifier is not None and self._settings.data_dir is not None:
             verifier.revocations = Revocations(self._settings.data_dir / "revocations.json", clock)
@@ -126,13 +129,14 @@ class SoulBroker(Broker):  # type: ignore[misc] # amqtt has no types
         """
         if self.transitions.state in ("new", "stopped"):
             self._bind()
+            keep_large_buffers_apart()
+        self._started_at = self._loop.time()
         try:
             await super().start()
         except BaseException:
             if self.transitions.state != "started":
                 self._unbind()
             raise
-        self._started_at = self._loop.time()
 
     def _bind(self) -> None:
         try:
@@ -141,7 +145,6 @@ class SoulBroker(Broker):  # type: ignore[misc] # amqtt has no types
                     continue
                 if listener.ssl:
                     self._create_ssl_context(listener)
-                    keep_large_buffers_apart()
                 host, port = self._split_bindaddr_port(listener["bind"], DEFAULT_PORTS[listener["type"]])
                 self._bound[name] = bind_listener(name, host, port)
         except BaseException:
@@ -209,11 +212,18 @@ class SoulBroker(Broker):  # type: ignore[misc] # amqtt has no types
 
     async def _session_monitor(self) -> None:
         """The broker's one timer: deadlines, session expiry, `$SYS`."""
+        self._sys = SysTopics()
         interval = self._settings.sys_interval
-        next_sys = self._loop.time()
+        statistics, gone = self._hub.statistics, 0
+        next_sys = next_trim = self._loop.time()
         while True:
             try:
                 self._hub.tick()
+                if self._loop.time() >= next_trim:
+                    next_trim = self._loop.time() + _TRIM_EVERY
+                    before, gone = gone, statistics.sockets - statistics.connections
+                    if gone != before:
+                        give_back()
                 if self._own_sys and interval and self._loop.time() >= next_sys:
                     next_sys = self._loop.time() + interval
                     self._publish_sys()
@@ -317,8 +327,9 @@ class SoulBroker(Broker):  # type: ignore[misc] # amqtt has no types
         return LocalClient(self._hub, deliver=deliver, ended=ended)
 
     def _publish_sys(self) -> None:
-        uptime = int(self._loop.time() - self._started_at)
-        for topic, value in sys_topics(self.statistics, version=VERSION, uptime=uptime).items():
+        now = self._loop.time()
+        uptime = int(now - self._started_at)
+        for topic, value in self._sys.changed(self.statistics, now=now, uptime=uptime).items():
             self._hub.distribute(Publish(topic, value.encode(), retain=True))
 
     def _run(self, work: Coroutine[Any, Any, Any]) -> None:

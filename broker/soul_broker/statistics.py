@@ -1,4 +1,4 @@
-"""What the broker counts, for `$SYS/broker/#` and for Prometheus."""
+"""What the broker counts: for `$SYS/broker/#` (`soul_broker.sys_topics`) and for Prometheus."""
 
 from collections.abc import Iterator
 
@@ -33,6 +33,7 @@ class Statistics:
         "sessions",
         "sessions_expired",
         "slow_closed",
+        "sockets",
         "subscribe_refused",
         "subscriptions_count",
         "tls_failed",
@@ -69,6 +70,8 @@ class Statistics:
     publish_refused: int
     """By the ACL or a bound."""
     subscribe_refused: int
+    sockets: int
+    """Connections since the start, authenticated or not."""
     connections_refused: int
     """Sockets closed at once, because there were too many."""
     connects_refused: int
@@ -110,31 +113,3 @@ def prometheus_text(statistics: Statistics) -> str:
         metric = f"{PREFIX}{name.removesuffix('_total')}{suffix}"
         lines += [f"# TYPE {metric} {kind}", f"{metric} {value}"]
     return "\n".join(lines) + "\n"
-
-
-def sys_topics(statistics: Statistics, *, version: str, uptime: int) -> dict[str, str]:
-    """The `$SYS/broker/` topics under mosquitto's names. `uptime` is in seconds."""
-    values = {
-        "version": version,
-        "uptime": f"{uptime} seconds",
-        "clients/connected": statistics.clients_connected,
-        "clients/active": statistics.clients_connected,
-        "clients/disconnected": max(0, statistics.sessions - statistics.clients_connected),
-        "clients/inactive": max(0, statistics.sessions - statistics.clients_connected),
-        "clients/maximum": statistics.clients_maximum,
-        "clients/total": statistics.sessions,
-        "messages/received": statistics.messages_received,
-        "messages/sent": statistics.messages_sent,
-        "publish/messages/received": statistics.publish_received,
-        "publish/messages/sent": statistics.publish_sent,
-        "publish/messages/dropped": statistics.publish_dropped,
-        "publish/messages/refused": statistics.publish_refused,
-        "publish/bytes/received": statistics.publish_bytes_received,
-        "publish/bytes/sent": statistics.publish_bytes_sent,
-        "bytes/received": statistics.bytes_received,
-        "bytes/sent": statistics.bytes_sent,
-        "retained messages/count": statistics.retained_count,
-        "store/messages/bytes": statistics.retained_bytes,
-        "subscriptions/count": statistics.subscriptions_count,
-    }
-    return {f"$SYS/broker/{name}": str(value) for name, value in values.items()}

@@ -125,8 +125,8 @@ class WebSocketLink(asyncio.Protocol):
             self._receive(data[start : start + _STEP])
 
     def _receive(self, data: bytes) -> None:
-        protocol, connection = self._protocol, self._connection
-        if connection is None:
+        protocol, connection, transport = self._protocol, self._connection, self._transport
+        if connection is None or transport is None or transport.is_closing():
             return
         protocol.receive_data(data)
         carried: list[bytes] = []
