@@ -1,41 +1,47 @@
-"""Run worlds by hand: `python -m simulator --seed 1 --events 1000000`, with tests/ on the path."""
+"""The simulator by hand, with tests/ on the path.
+
+python -m simulator --seed 7                     replay it until a rule breaks; shrink that, tell the story
+python -m simulator --seed 7 --events 1000000    one long run: what it saw, or which seed to replay
+"""
 
 import argparse
 import sys
+import time
 
-from simulator.invariants import BrokenError
-from simulator.people import live
-from simulator.story import told
-from simulator.world import START, World
+from simulator.shrink import first_failure, shrunk
+from simulator.world import MEMBERS
 
-WORLD_EVENTS = 50_000
-"""Events in one world: then comes the next seed's, so that nothing grows old for ever."""
+REPLAYED = 2_000_000
+"""Events after which a replay gives up."""
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--events", type=int, default=100_000)
-    asked = parser.parse_args()
-    handled = hours = kills = jumps = 0
-    seed = asked.seed
-    while handled < asked.events:
-        world = World(seed)
-        try:
-            live(world, min(WORLD_EVENTS, asked.events - handled))
-        except Exception as error:
-            sys.stdout.write(told(world.story) + "\n")
-            sys.stdout.write(f"seed {seed}, event {world.handled}: {error!r}\n")
-            if not isinstance(error, BrokenError):
-                raise
-            return 1
-        handled += world.handled
-        hours += (world.time.now - START) // 3_600_000
-        kills, jumps, seed = kills + world.starts - 1, jumps + world.jumps, seed + 1
-    sys.stdout.write(
-        f"{handled:,} events, {hours:,} virtual hours, {kills:,} kills of the coordinator, {jumps:,} jumps\n"
+    parser = argparse.ArgumentParser(
+        prog="python -m simulator", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    return 0
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--events", type=int, help="run until so many events, and shrink nothing")
+    parser.add_argument("--seconds", type=int, default=300, help="how long to shrink")
+    asked = parser.parse_args()
+    began = time.monotonic()
+    world, failed = first_failure(asked.seed, asked.events or REPLAYED)
+    sys.stdout.write(
+        f"seed {asked.seed}: {world.process.handled:,} events of the core in {world.hours:,} virtual hours;"
+        f" {len({one.user for one in MEMBERS})} users, {len(MEMBERS)} devices;"
+        f" {world.process.starts:,} starts, {world.process.kills:,} of them after a kill;"
+        f" {sum(one.life for one in world.devices):,} connections; {world.jumps:,} jumps of the clock;"
+        f" {time.monotonic() - began:.0f} s\n"
+    )
+    if failed is None:
+        sys.stdout.write("every rule held\n")
+        return 0
+    sys.stdout.write(f"after {len(failed.actions)} actions: {failed.rule}\n")
+    if asked.events is not None:
+        sys.stdout.write(f"replay and shrink it: python -m simulator --seed {asked.seed}\n")
+        return 1
+    least = shrunk(failed, seconds=asked.seconds)
+    sys.stdout.write(f"{least.told()}\n{len(least.actions)} of {len(failed.actions)} actions\n")
+    return 1
 
 
 if __name__ == "__main__":

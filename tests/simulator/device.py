@@ -11,6 +11,7 @@ from typing import Any
 
 from simulator.links import Link, Time
 from simulator.music import Music
+from simulator.temper import EXACT, HONEST, Clock
 from soul_coordinator.core import events
 from soul_coordinator.core.values import Address, Capabilities, Description, LastKnown, Message, Report
 from soul_protocol import limits
@@ -22,9 +23,10 @@ class Device:
     """A client on one device id. `up` and `down` are its connection, while `linked`."""
 
     def __init__(
-        self, time: Time, dice: Random, place: Address, say: Say, *, ephemeral: bool = False, **able: Any
+        self, time: Time, place: Address, links: tuple[Link, Link], say: Say, *, ephemeral: bool, **able: Any
     ) -> None:
-        self.time, self.dice, self.place, self._say = time, dice, place, say
+        self.time, self.place, self._say = time, place, say
+        self.up, self.down = links
         self.ephemeral = ephemeral
         self.able = Capabilities(
             can_render=able.get("can_render", True),
@@ -34,53 +36,95 @@ class Device:
             max_sample_rate=48_000,
             max_payload_bytes=able.get("max_payload_bytes"),
         )
-        self.up, self.down = Link(time, dice), Link(time, dice)
+        self.temper = HONEST
+        self.scope: frozenset[str] = frozenset()
         self.volume = 0.5
-        self.seq = self.ids = self.life = 0
+        self.seq = self.ids = self.life = self.heard = self.said = 0
         self.conn = ""
-        self.linked = self.registered = self.left = False
+        self.linked = self.registered = self.limited = self.contested = False
         self.coordinator: str | None = None
-        # Clocks lie by up to an hour; some devices never ask for the right time.
-        self.clock_off = dice.randint(-limits.HOUR, limits.HOUR)
-        self.asks_time = dice.random() < 0.8
-        self.estimate: int | None = None
         self.music = Music()
+        self.music.windowed = self.able.max_payload_bytes is not None
         self.executed: deque[str] = deque(maxlen=64)
         self.open: dict[str, int] = {}
         self.known: dict[str, Any] = {}
         self.prepared: str | None = None
+        self.set_clock(EXACT)
+
+    # Time, as this device sees it
+
+    def set_clock(self, clock: Clock) -> None:
+        self._clock = clock
+        self.rate = self.music.rate = 1 + clock.drift_ppm / 1_000_000
+        self._origin = self.time.now + clock.off, self.time.now
+        self.estimate: int | None = None
+
+    def clock(self) -> int:
+        there, here = self._origin
+        return there + round((self.time.now - here) * self.rate)
+
+    def after(self, ms: int, what: Callable[[], None]) -> None:
+        """In `ms` of this device's own time."""
+        self.time.after(round(ms / self.rate), what)
+
+    def guess(self) -> int | None:
+        """What it takes for the coordinator's time."""
+        if self._clock.asks:
+            return None if self.estimate is None else self.clock() - self.estimate
+        return self.clock() if self._clock.believes else None
 
     # The connection
 
     def connect(self) -> None:
         self.life += 1
-        self.conn = f"{self.dice.getrandbits(64):016x}"
-        self.linked, self.registered, self.left, self.seq = True, False, False, 0
+        self.conn = f"{int(self.place.device[:8], 16):08x}{self.life:08x}"
+        self.linked, self.registered, self.limited, self.seq = True, False, False, 0
         self.register(self.life, limits.REGISTER_REPEAT)
         self.ping(self.life)
+        self._tick(self.life)
 
     def register(self, life: int, wait: int) -> None:
-        if life != self.life or not self.linked or self.registered:
+        if life != self.life or not self.linked or self.registered or self.limited:
+            return
+        if wait == limits.REGISTER_REPEAT_MAX:
+            # Four times without an answer: another connection is in the way, or this one is dead.
+            self.connect()
             return
         known = None
-        if self.music.epoch is not None and self.dice.random() < 0.7:
+        if self.music.epoch is not None and self.temper.tells_known:
             known = LastKnown(self.report(), self.music.epoch)
         self.say(
             events.Registered(
                 self.place,
                 self.conn,
                 Description(self.place.device[:3], "desktop", self.able, self.volume),
-                resume=self.music.epoch is not None or self.dice.random() < 0.3,
+                resume=self.temper.resumes,
                 last_known=known,
                 ephemeral=self.ephemeral,
             )
         )
-        self.time.after(wait, lambda: self.register(life, min(2 * wait, limits.REGISTER_REPEAT_MAX)))
+        self.after(wait, lambda: self.register(life, min(2 * wait, limits.REGISTER_REPEAT_MAX)))
+
+    def _device_offline(self, message: Message) -> None:
+        """The coordinator says that this device is offline, and it is not: silence was loss."""
+        if message["device_id"] == self.place.device and self.registered:
+            self.registered = False
+            self.register(self.life, limits.REGISTER_REPEAT)
 
     def ping(self, life: int) -> None:
         if life == self.life and self.linked:
             self.say(events.Pinged(self.place, self.clock()))
-            self.time.after(limits.PING_EVERY, lambda: self.ping(life))
+            self.after(limits.PING_EVERY, lambda: self.ping(life))
+
+    def _tick(self, life: int) -> None:
+        """A renderer that plays reports each second, and goes on to its next track."""
+        if life != self.life or not self.linked:
+            return
+        if self.music.epoch is not None:
+            ended = self.music.ends(self.time.now)
+            if ended or self.music.playing:
+                self.say_state(tick=not ended)
+        self.after(limits.TICK_EVERY, lambda: self._tick(life))
 
     def cut(self) -> None:
         """The connection is gone, and this side knows. What was said may still be under way."""
@@ -91,27 +135,21 @@ class Device:
         """The process is gone, and all that it knew with it."""
         self.cut()
         self.music = Music()
+        self.music.rate = self.rate
+        self.music.windowed = self.able.max_payload_bytes is not None
         self.executed.clear()
         self.open.clear()
+        self.known = {}
         self.prepared, self.coordinator = None, None
 
     def leave(self) -> None:
         self.say(events.SaidGoodbye(self.place, self.conn, "quit"))
-        self.left = True
-        self.music.playing = False
+        self.music.halt(self.time.now)
         self.cut()
 
-    def say(self, event: events.Event) -> None:
-        if self.linked:
-            self.up.carry(lambda: self._say(event))
-
-    def clock(self) -> int:
-        return self.time.now + self.clock_off
-
-    def issued_at(self) -> int | None:
-        if not self.asks_time:
-            return self.clock() if self.dice.random() < 0.3 else None
-        return None if self.estimate is None else self.clock() - self.estimate
+    def say(self, event: events.Event) -> bool:
+        """Say it to the coordinator. Returns whether it may arrive."""
+        return self.linked and self.up.carry(lambda: self._say(event))
 
     # Asking
 
@@ -129,13 +167,18 @@ class Device:
             self.open.pop(request, None)
             return
         self.say(event)
-        self.time.after(5_000, lambda: self._repeat(request, event))
+        self.after(5_000, lambda: self._repeat(request, event))
 
-    def command(self, command: Mapping[str, Any], target: str | None) -> None:
-        issued, entropy = self.issued_at(), self.dice.getrandbits(128)
+    def may(self, what: str) -> bool:
+        """Whether the broker would let it say this now: guests by their scope."""
+        return self.registered and (self.place.node == "device" or what in self.scope)
+
+    def command(self, command: Mapping[str, Any], target: str | None, lasts: int | None) -> None:
+        issued = self.guess()
+        expires = None if issued is None or lasts is None else issued + lasts
         self.ask(
             lambda request: events.CommandRequested(
-                self.place, request, target, command, issued, None, entropy
+                self.place, request, target, command, issued, expires, Random(request).getrandbits(128)
             )
         )
 
@@ -147,8 +190,12 @@ class Device:
         report = Report(
             queue[0], 0, None, True, queue, 0, self.volume, False, "off", self.music.length, None
         )  # fmt: skip
-        issued = self.issued_at()
+        issued = self.guess()
         claim = self.ask(lambda request: events.PlaybackClaimed(self.place, request, report, issued))
+        if self.music.claimed is not None:
+            # The earlier claim may still arrive after this one; the state shows which came last.
+            self.open.pop(self.music.claimed[0], None)
+            self.contested = True
         self.music.claimed = claim, queue
 
     # Hearing
@@ -170,17 +217,20 @@ class Device:
         if message["should_resume"]:
             self.music.load(state, self.time.now, playing=False)
             self.music.epoch = state["epoch"]
-            self.say_state()
+        if self.music.epoch is not None:
+            self.say_state(queue=not self.music.windowed)
 
     def _error(self, message: Message) -> None:
         if message["code"] == "not_registered" and self.registered:
             self.registered = False
             self.register(self.life, limits.REGISTER_REPEAT)
+        elif message["code"] == "device_limit_reached":
+            self.limited = True
         elif "id" in message:
             self.open.pop(message["id"], None)
 
     def _pong(self, message: Message) -> None:
-        if self.asks_time:
+        if self._clock.asks:
             self.estimate = message["t0"] - message["t1"]
 
     def _command_result(self, message: Message) -> None:
@@ -195,16 +245,27 @@ class Device:
 
     def _claimed(self, epoch: int, queue: tuple[str, ...]) -> None:
         """The claim's epoch is this device's, unless it learned of a higher one meanwhile."""
-        if epoch >= max(self.known.get("epoch", 0), self.music.epoch or 0):
+        if epoch == self.music.epoch:
+            # Commands of that epoch came before the answer: what they left is what plays.
+            self.music.untold = True
+        elif epoch >= max(self.known.get("epoch", 0), self.music.epoch or 0):
             self.music.start(epoch, queue, self.time.now)
+            self.music.untold, self.contested = self.contested, False
 
     def _playback_state(self, message: Message) -> None:
-        self._learn(message["state"])
+        state, claimed = message["state"], self.music.claimed
+        if claimed is not None and claimed[0] in state["applied"]:
+            # The answer may be lost: this says it too.
+            self.music.claimed = None
+            self.open.pop(claimed[0], None)
+            if state["device_id"] == self.place.device:
+                self._claimed(state["epoch"], claimed[1])
+        self._learn(state)
 
     def _learn(self, state: Message) -> None:
         """A renderer that learns of a higher epoch stops at once."""
         if state["epoch"] >= self.known.get("epoch", 0):
-            self.known = {"epoch": state["epoch"], "device_id": state["device_id"]}
+            self.known = state
         if self.music.epoch is not None and state["epoch"] > self.music.epoch:
             self.music.stop(self.time.now)
 
@@ -218,24 +279,37 @@ class Device:
         elif self.music.epoch is None or message["epoch"] > self.music.epoch:
             if message["epoch"] < self.known.get("epoch", 0):
                 return
-            self.music.epoch = message["epoch"]
+            self._take(message["epoch"])
         elif message["epoch"] < self.music.epoch:
             return
-        if self.dice.random() < 0.03:
+        self.heard += 1
+        if self.temper.refuses and self.heard % self.temper.refuses == 0:
             self.say_state(refused=((request, "unsupported"),))
             return
         self.music.execute(command, self.time.now)
         self.executed.append(request)
-        self.say_state(applied=(request,))
+        self._say_applied(request)
+
+    def _take(self, epoch: int) -> None:
+        """It is the renderer, and nobody told it what to play: the state says that, if it was heard."""
+        if self.known.get("epoch") == epoch and not self.music.windowed:
+            self.music.load(self.known, self.time.now, playing=False)
+        else:
+            self.music.forget()
+        self.music.epoch = epoch
+
+    def _say_applied(self, request: str) -> None:
+        life, wait = self.life, self.temper.answers_after
+        if not wait:
+            self.say_state(applied=(request,))
+            return
+        self.after(wait, lambda: self.say_state(applied=(request,)) if life == self.life else None)
 
     def _prepare_playback(self, message: Message) -> None:
-        fate = self.dice.random()
         self.prepared = transfer = message["transfer_id"]
-        if fate < 0.9:
-            answer = "ready" if fate < 0.85 else "failed"
-            wait = self.dice.choice((30, 300, 3_000, 5_000))
-            life = self.life
-            self.time.after(wait, lambda: self._answer(life, transfer, answer))
+        answer, life = self.temper.prepares, self.life
+        if answer:
+            self.after(self.temper.prepared_after, lambda: self._answer(life, transfer, answer))
 
     def _answer(self, life: int, transfer: str, answer: str) -> None:
         if life == self.life:
@@ -244,12 +318,10 @@ class Device:
     def _start_playback(self, message: Message) -> None:
         if message["epoch"] < max(self.known.get("epoch", 0), self.music.epoch or 0):
             return
-        fate = self.dice.random()
         self.prepared = None
-        if fate < 0.04:
-            return
-        if fate < 0.08:
-            self._answer(self.life, message["transfer_id"], "failed")
+        if self.temper.starts != "started":
+            if self.temper.starts:
+                self._answer(self.life, message["transfer_id"], self.temper.starts)
             return
         if self.music.epoch != message["epoch"]:
             state = message["state"]
@@ -268,22 +340,29 @@ class Device:
     # Reporting
 
     def report(self, *, queue: bool = False) -> Report:
-        return self.music.report(self.time.now, self.clock_error(), self.volume, queue=queue)
-
-    def clock_error(self) -> int:
-        """How wrong this device's idea of the coordinator's clock is."""
-        return 0 if self.estimate is None else self.clock_off - self.estimate
+        return self.music.report(self.time.now, self.guess(), self.volume, queue=queue)
 
     def say_state(
-        self, applied: tuple[str, ...] = (), refused: tuple[tuple[str, str], ...] = (), *, queue: bool = False
+        self,
+        applied: tuple[str, ...] = (),
+        refused: tuple[tuple[str, str], ...] = (),
+        *,
+        queue: bool = False,
+        tick: bool = False,
     ) -> None:
         if not self.registered:
             return
         self.seq += 1
+        self.said += 1
+        every = self.temper.repeats_queue
+        queue = queue or bool(every and self.said % every == 0)
         report = self.report(queue=queue) if self.music.epoch is not None else None
         volume = self.volume if report is None else None
-        self.say(
+        arrives = self.say(
             events.StateReported(
                 self.place, self.conn, self.seq, self.music.epoch, report, volume, applied, refused
             )
         )
+        if not arrives:
+            # On a connection that goes on, MQTT loses only what it is told to care less for: ticks.
+            self.music.untold = self.music.untold or not tick

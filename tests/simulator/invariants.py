@@ -1,5 +1,6 @@
 """What must hold after every event, whatever the links and clocks did."""
 
+import heapq
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -42,6 +43,7 @@ class Invariants:
         self.sounding: dict[tuple[str, int], str] = {}
         self.finals: dict[tuple[str, str], tuple[str, str | None, int]] = {}
         self.open: dict[tuple[str, str], int] = {}
+        self.devices_of: dict[str, set[str]] = {}
         self._due: list[tuple[int, tuple[str, str]]] = []
 
     # Before and after one event
@@ -90,7 +92,6 @@ class Invariants:
             again = [one for one in effects if isinstance(one, Execute)]
             again = [one for one in again if one.message.get("command", {}).get("type") != "set_window"]
             require(not again, f"a repeated request was carried out again: {again}")
-        self._nobody_waits()
 
     # The rules
 
@@ -121,6 +122,7 @@ class Invariants:
 
     def _answered(self, to: Address, message: Message) -> None:
         key = to.device, message["id"]
+        self.devices_of.setdefault(to.user, set()).add(to.device)
         final = self.finals.get(key)
         if final is not None and self.now - final[2] > limits.REMEMBERED_FOR:
             final = None
@@ -129,18 +131,25 @@ class Invariants:
             require(final is None, f"{key} was {final} and is accepted now")
             if key not in self.open:
                 self.open[key] = self.now
-                self._due.append((self.now + PATIENCE, key))
+                heapq.heappush(self._due, (self.now + PATIENCE, key))
             return
         require(final is None or final[:2] == answer, f"{key} was {final} and is {answer} now")
         if final is None:
             self.finals[key] = (*answer, self.now)
         self.open.pop(key, None)
 
-    def _nobody_waits(self) -> None:
+    def asleep(self, ms: int) -> None:
+        """The machine stood still: nobody can be answered meanwhile."""
+        self.open = {key: since + ms for key, since in self.open.items()}
+
+    def nobody_waits(self) -> None:
+        """Every request got its final result in time. To be asked once all that is due was done."""
         while self._due and self._due[0][0] < self.now:
-            _, key = self._due.pop(0)
+            _, key = heapq.heappop(self._due)
             since = self.open.get(key)
-            require(since is None or since + PATIENCE >= self.now, f"{key} has no final result since {since}")
+            if since is not None:
+                require(since + PATIENCE >= self.now, f"{key} has no final result since {since}")
+                heapq.heappush(self._due, (since + PATIENCE, key))
 
     def _untouched(self, event: events.Event | None, user: User, before: Playback | None) -> None:
         """A transfer that failed before its commit leaves the source as it was."""
@@ -186,8 +195,18 @@ class Invariants:
         # A final result that was saved and not told is told when the id comes again.
         rows = {key: one for user in self.store.users.values() for key, one in user.receipts.items()}
         waits = {key for key, one in rows.items() if one.status == "accepted"}
-        self.open = {key: since for key, since in self.open.items() if key in waits}
+        # Whoever waits for a transfer waits from the start: it is sent again for 15 s.
+        self.open = {key: max(since, self.now) for key, since in self.open.items() if key in waits}
         self.forget_old()
+
+    def removed(self, user: str) -> None:
+        """A user is gone; one of the same name begins anew."""
+        self.sequences.pop(user, None)
+        self.renderers = {key: one for key, one in self.renderers.items() if key[0] != user}
+        self.sounding = {key: one for key, one in self.sounding.items() if key[0] != user}
+        # Devices of different users have different ids here: the answers go with the devices.
+        for device in self.devices_of.pop(user, ()):
+            self.forgotten(device)
 
     def forgotten(self, device: str) -> None:
         """A device is deleted, and its requests with it."""

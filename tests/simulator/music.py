@@ -16,11 +16,17 @@ class Music:
         self.playing = self.shuffle = False
         self.repeat = "off"
         self.length = 200_000
+        self.rate = 1.0
+        """How fast the device's clock runs, and its music with it."""
+        self.windowed = False
+        """Whether `queue` is a part of a longer one."""
+        self.untold = False
+        """Whether a report of a change was lost."""
         self.claimed: tuple[str, tuple[str, ...]] | None = None
         """The request and the queue of a claim that is not answered yet."""
 
     def now(self, now: int) -> int:
-        run = now - self.at if self.playing else 0
+        run = round((now - self.at) * self.rate) if self.playing else 0
         return min(self.length, self.position + run)
 
     def _set(self, position: int, now: int) -> None:
@@ -30,12 +36,23 @@ class Music:
         self._set(self.now(now), now)
         self.playing, self.epoch = False, None
 
+    def forget(self) -> None:
+        """Nothing is loaded, and nobody said what should be."""
+        self.queue, self.place, self.offset, self.playing, self.untold = (), 0, 0, False, True
+
+    def halt(self, now: int) -> None:
+        """Pause here."""
+        self._set(self.now(now), now)
+        self.playing = False
+
     def start(self, epoch: int, queue: tuple[str, ...], now: int) -> None:
         self.epoch, self.queue, self.place, self.playing = epoch, queue, 0, True
+        self.untold = False
         self.offset = 0
         self._set(0, now)
 
     def load(self, state: Mapping[str, Any], now: int, *, playing: bool) -> None:
+        self.untold = False
         self.queue = tuple(state["queue"])
         self.place, self.offset = state["queue_position"], state.get("queue_offset", 0)
         self.shuffle, self.repeat = state["shuffle"], state["repeat_mode"]
@@ -55,7 +72,10 @@ class Music:
             self._set(min(self.length, command["position_ms"]), now)
         elif kind in {"next", "previous"}:
             self._set(0, now)
+            # The queue may have been shortened here meanwhile.
             self.place = command["queue_position"]
+            if not self.windowed:
+                self.place = min(self.place, max(0, len(self.queue) - 1))
             self.playing = command.get("is_playing", self.playing)
         elif kind == "set_repeat":
             self.repeat = command["mode"]
@@ -93,11 +113,11 @@ class Music:
             self.playing = False
         return True
 
-    def report(self, now: int, wrong: int, volume: float, *, queue: bool) -> Report:
+    def report(self, now: int, guess: int | None, volume: float, *, queue: bool) -> Report:
         return Report(
             self.track(),
             self.now(now),
-            now + wrong,
+            guess,
             self.playing,
             self.queue if queue else None,
             self.place,

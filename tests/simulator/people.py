@@ -1,131 +1,205 @@
-"""What people and misfortune do in a world: bursts of activity, joined by jumps of the clock."""
+"""What befalls a world, drawn from a seed: bursts of activity, joined by jumps of the clock."""
 
-from functools import partial
+from collections.abc import Iterator
 from random import Random
 from typing import Any
 
-from simulator.device import Device
-from simulator.world import JUMPS, World
-from soul_coordinator.core import events
+from simulator.actions import CALM, Action
+from simulator.links import Weather
+from simulator.temper import Clock, Temper
+from simulator.world import MEMBERS
 from soul_protocol import limits
 
-TRACKS = tuple(f"track-{n}" for n in range(40))
+JUMPS = (
+    3_000, 20_000, 45_000, 90_000, 180_000, 11 * limits.MINUTE, 11 * limits.MINUTE, limits.HOUR, limits.HOUR,
+    3 * limits.HOUR, 20 * limits.HOUR, 25 * limits.HOUR, 31 * limits.DAY,
+)  # fmt: skip
+SAVINGS = ("", "", "SavePlayback", "SaveTransfer", "SaveReceipt", "SavePending", "SaveDevice", "SaveContext")
+WILLS: tuple[tuple[int, ...], ...] = ((), (1,), (200,), (5_000,), (45_000,), (1, 300), (200, 20_000))
+OF = {
+    user: tuple(number for number, one in enumerate(MEMBERS) if one.user == user) for user in ("ann", "bob")
+}
+RENDERERS = tuple(
+    number for number, one in enumerate(MEMBERS) if one.name in {"kitchen", "study", "dap", "tv", "room1"}
+)
 
 
-def live(world: World, until: int) -> None:
-    """Bursts and jumps until so many events were handled."""
-    while world.handled < until:
-        burst(world)
-        world.jump(world.dice.choice(JUMPS))
+class Plan:
+    """The actions of a seed, burst by burst, without an end."""
 
+    def __init__(self, seed: int) -> None:
+        self._dice = Random(seed)
+        self._at = 0
+        self._burst: list[Action] = []
 
-def burst(world: World) -> None:
-    """A minute or two in which everyone is busy."""
-    dice = world.dice
-    world.weather()
-    devices = list(world.devices.values())
-    for device in devices:
-        if device.place.node == "guest":
-            world.invite(device)
-        if dice.random() < 0.85:
-            world.later(dice.randint(0, 3_000), device.connect)
-        _ticks(world, device)
-    end = world.time.now + dice.choice((30_000, 90_000, 150_000))
-    while world.time.now < end:
-        world.run(dice.choice((0, 1, 40, 300, 1_000, 2_500)))
-        happen(world, dice.choice(devices))
-    if dice.random() < 0.5:
-        for device in devices:
-            _farewell(world, device)
-        world.run(5_000)
+    def bursts(self) -> Iterator[list[Action]]:
+        while True:
+            self._burst = []
+            self._gather()
+            self._stir()
+            if self._dice.random() < 0.5:
+                self._part()
+            yield sorted(self._burst, key=lambda one: one.at)
+            self._at += self._dice.choice(JUMPS)
 
+    def _add(self, who: int | None, what: str, after: int = 0, **how: Any) -> None:
+        self._burst.append(Action(self._at + after, who, what, how))
 
-def _ticks(world: World, device: Device) -> None:
-    """A renderer that plays reports each second, and goes on to its next track."""
+    # The parts of a burst
 
-    def tick() -> None:
-        music = device.music
-        here = music.epoch is not None and device.registered
-        if here and (music.ends(world.time.now) or music.playing):
-            device.say_state(queue=world.dice.random() < 0.05)
-        world.later(limits.TICK_EVERY, tick)
-
-    world.later(world.dice.randint(0, 1_000), tick)
-
-
-def happen(world: World, device: Device) -> None:
-    """One thing happens to one device."""
-    dice = world.dice
-    if not device.linked:
+    def _gather(self) -> None:
+        """Who is there, in which weather, and what is going to fail."""
+        dice = self._dice
         if dice.random() < 0.4:
-            device.connect()
-        return
-    luck = dice.random()
-    if luck < 0.04:
-        _farewell(world, device)
-    elif luck < 0.05 and world.core is not None:
-        world.kill()
-    elif not device.registered:
-        return
-    elif luck < 0.65:
-        command = _command(dice)
-        target = _someone(world, device) if dice.random() < 0.3 else None
-        device.command(command, target)
-    elif luck < 0.8:
-        position = dice.choice((None, None, 5_000))
-        device.transfer(_someone(world, device), dice.choice(("keep", "play", "pause")), position)
-    elif luck < 0.88 and device.able.can_render and device.place.node == "device":
-        device.claim(_queue(dice))
-    elif luck < 0.93 and device.music.epoch is not None:
-        device.music.execute({"type": "seek", "position_ms": dice.randint(0, 190_000)}, world.time.now)
-        device.say_state()
-    elif luck < 0.95:
-        gone = _someone(world, device)
-        device.ask(lambda request: events.DeletionRequested(device.place, request, gone))
-    elif luck < 0.96:
-        device.ask(
-            lambda request: events.RenameRequested(device.place, request, _someone(world, device), "A")
-        )
-    elif luck < 0.97:
-        world.arrive(events.TokenEnded(device.place.user, device.place.device))
-    else:
-        device.volume = dice.choice((0.1, 0.5, 0.9))
-        device.say_state()
+            self._add(None, "slow", commit_ms=dice.choice((0, 5, 60, 400)), late_ms=dice.choice((0, 3, 80)))
+        fair = dice.random() < 0.25
+        for number, member in enumerate(MEMBERS):
+            crowd = member.name.startswith("room")
+            if crowd and dice.random() < 0.85:
+                continue
+            if dice.random() < 0.3:
+                self._add(number, "clock", clock=Clock.drawn(dice))
+            if not fair:
+                self._add(number, "weather", up=Weather.drawn(dice), down=Weather.drawn(dice))
+                self._add(number, "temper", temper=Temper.drawn(dice))
+            if member.name == "guest":
+                self._invite(number)
+            if dice.random() < 0.85:
+                self._add(number, "connect", dice.randint(0, 3_000), will_after=dice.choice((1, 400, 9_000)))
+        self._at += 3_000
+
+    def _stir(self) -> None:
+        dice = self._dice
+        end = self._at + dice.choice((30_000, 90_000, 150_000))
+        whose = [dice.choice(tuple(OF))] if dice.random() < 0.3 else list(OF)
+        while self._at < end:
+            self._at += dice.choice((0, 1, 40, 300, 1_000, 2_500))
+            self._happens(dice.choice(OF[dice.choice(whose)]))
+
+    def _part(self) -> None:
+        """Everyone goes, or everything goes well again."""
+        if self._dice.random() < 0.4:
+            self._add(None, "calm")
+            self._at += CALM
+            return
+        for number in range(len(MEMBERS)):
+            self._go(number)
+        self._at += 5_000
+
+    # What happens
+
+    def _happens(self, who: int) -> None:
+        dice = self._dice
+        luck = dice.random()
+        if luck < 0.06:
+            self._go(who)
+            self._connect(who, dice.choice((50, 1_000, 4_000, 15_000, 100_000)))
+        elif luck < 0.09:
+            self._connect(who, 0)
+        elif luck < 0.105:
+            self._misfortune(who)
+        elif luck < 0.14:
+            self._rare(who)
+        elif luck < 0.60:
+            self._add(who, "command", command=_command(dice), **self._target(who))
+        elif luck < 0.74:
+            position = dice.choice((None, None, 5_000))
+            play = dice.choice(("keep", "play", "pause"))
+            self._add(who, "transfer", to=self._someone(who), play=play, position_ms=position)
+        elif luck < 0.80:
+            self._add(dice.choice(self._renderers(who)), "claim", queue=_queue(dice))
+        elif luck < 0.90:
+            self._add(dice.choice(self._renderers(who)), "here", does=_own(dice))
+        elif luck < 0.93:
+            self._add(who, "volume here", volume=dice.choice((0.1, 0.5, 0.9)))
+        elif luck < 0.95:
+            self._add(who, "query", state=dice.random() < 0.5)
+        elif luck < 0.97:
+            self._add(who, "temper", temper=Temper.drawn(dice))
+        else:
+            self._add(who, "weather", up=Weather.drawn(dice), down=Weather.drawn(dice))
+
+    def _misfortune(self, who: int) -> None:
+        dice = self._dice
+        luck = dice.random()
+        down = dice.choice((1, 500, 4_000, 20_000))
+        if luck < 0.3:
+            self._add(None, "kill", down_ms=down)
+        elif luck < 0.8:
+            saving, told = dice.choice(SAVINGS), dice.choice((0, 1, 1, 2, 3, 5))
+            self._add(None, "kill", down_ms=down, saving=saving, told=told)
+        elif luck < 0.9:
+            self._add(None, "sleep", ms=dice.choice((500, 4_000, 40_000)))
+        else:
+            self._add(who, "flood", count=dice.choice((20, 150)), seed=dice.getrandbits(32))
+
+    def _rare(self, who: int) -> None:
+        dice = self._dice
+        luck = dice.random()
+        if luck < 0.35:
+            self._add(who, "delete", gone=self._someone(who))
+        elif luck < 0.55:
+            self._add(who, "rename", other=self._someone(who), name=dice.choice(("A", "a", "Kitchen")))
+        elif luck < 0.7:
+            self._add(who, "token ends")
+            self._connect(who, 2_000)
+        elif luck < 0.8:
+            self._invite(dice.choice([one for one in OF[MEMBERS[who].user] if MEMBERS[one].name == "guest"]))
+        elif luck < 0.85:
+            user = MEMBERS[who].user
+            self._add(None, "remove user", user=user)
+            for number in OF[user]:
+                self._connect(number, dice.randint(4_000, 9_000))
+        else:
+            channel = dice.choice(("command", "state", "register", "queue"))
+            self._add(who, "refused", channel=channel, code="invalid_command", named=dice.random() < 0.7)
+
+    def _connect(self, who: int, after: int) -> None:
+        self._add(who, "connect", after, will_after=self._dice.choice((1, 400, 9_000)))
+
+    def _go(self, who: int) -> None:
+        dice = self._dice
+        how, stops = dice.choice(("leave", "kill", "cut", "cut")), dice.random() < 0.5
+        self._add(who, "go", how=how, wills=dice.choice(WILLS), stops=stops)
+
+    def _invite(self, guest: int) -> None:
+        dice = self._dice
+        scope = tuple(one for one in ("control", "queue", "transfer") if dice.random() < 0.7)
+        self._add(guest, "invite", scope=scope, lasts=dice.choice((20_000, limits.HOUR, 2 * limits.HOUR)))
+
+    def _target(self, who: int) -> dict[str, Any]:
+        more: dict[str, Any] = {}
+        if self._dice.random() < 0.3:
+            more["to"] = self._someone(who)
+        if self._dice.random() < 0.1:
+            more["lasts"] = self._dice.choice((-1, 1, 800, 60_000))
+        return more
+
+    def _someone(self, who: int) -> int:
+        """A device of this user, and now and then of another."""
+        if self._dice.random() < 0.02:
+            return self._dice.randrange(len(MEMBERS))
+        return self._dice.choice(OF[MEMBERS[who].user][:8])
+
+    def _renderers(self, who: int) -> list[int]:
+        return [one for one in RENDERERS if MEMBERS[one].user == MEMBERS[who].user]
 
 
-def _farewell(world: World, device: Device) -> None:
-    """A goodbye, a kill, or a cut; the will comes soon, late, twice, or not at all."""
-    if not device.linked:
-        return
-    dice, conn = world.dice, device.conn
-    luck = dice.random()
-    if luck < 0.3:
-        device.leave()
-        return
-    if luck < 0.6:
-        device.kill()
-    else:
-        device.cut()
-        if dice.random() < 0.5:
-            device.music.stop(world.time.now)
-    for _ in range(dice.choice((0, 1, 1, 1, 2))):
-        will = partial(world.arrive, events.ConnectionLost(device.place, conn))
-        world.later(dice.choice((1, 200, 5_000, 45_000)), will)
+def _queue(dice: Random) -> tuple[int, int]:
+    return dice.randrange(20), dice.choice((1, 2, 5, 15, 15, 200))
 
 
-def _someone(world: World, device: Device) -> str:
-    """A device of this user, and now and then of another."""
-    names = [
-        name
-        for user, name in world.devices
-        if user == device.place.user or world.dice.random() < 0.02
-    ]  # fmt: skip
-    return world.dice.choice(names)
-
-
-def _queue(dice: Random) -> tuple[str, ...]:
-    first = dice.randrange(20)
-    return TRACKS[first : first + dice.randint(1, 15)]
+def _own(dice: Random) -> dict[str, Any]:
+    kind = dice.choice(("seek", "skip", "pause", "play", "edit", "set_repeat"))
+    match kind:
+        case "seek":
+            return {"type": kind, "position_ms": dice.randint(0, 190_000)}
+        case "edit":
+            return {"type": kind, "tracks": (dice.randrange(20), dice.randint(0, 6))}
+        case "set_repeat":
+            return {"type": kind, "mode": dice.choice(("off", "one", "all"))}
+        case _:
+            return {"type": kind}
 
 
 def _command(dice: Random) -> dict[str, Any]:
@@ -139,9 +213,7 @@ def _command(dice: Random) -> dict[str, Any]:
         case "next" if dice.random() < 0.5:
             return {"type": kind, "expect_position": dice.randrange(4)}
         case "set_queue":
-            queue = _queue(dice)
-            more: dict[str, Any] = {"keep_position": True} if dice.random() < 0.3 else {}
-            return {"type": kind, "tracks": queue, "start_index": dice.randrange(len(queue)), **more}
+            return _set_queue(dice)
         case "set_volume":
             return {"type": kind, "volume": dice.choice((0.2, 0.4, 0.8))}
         case "set_shuffle":
@@ -150,3 +222,20 @@ def _command(dice: Random) -> dict[str, Any]:
             return {"type": kind, "mode": dice.choice(("off", "one", "all"))}
         case _:
             return {"type": kind}
+
+
+def _set_queue(dice: Random) -> dict[str, Any]:
+    first, count = _queue(dice)
+    if dice.random() < 0.01:
+        count = limits.QUEUE_TRACKS
+    elif dice.random() < 0.05:
+        count = 0
+    more: dict[str, Any] = {"keep_position": True} if dice.random() < 0.3 else {}
+    if dice.random() < 0.1:
+        more["expect_rev"] = dice.randrange(8)
+    return {
+        "type": "set_queue",
+        "tracks": (first, count),
+        "start_index": dice.randrange(max(1, count)),
+        **more,
+    }

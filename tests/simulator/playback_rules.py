@@ -22,6 +22,10 @@ class PlaybackRules:
         self.seqs.clear()
         self.stopped.clear()
 
+    def removed(self, user: str) -> None:
+        """A user is gone."""
+        self.stopped = {key: at for key, at in self.stopped.items() if key[0] != user}
+
     def check(self, moment: Moment) -> None:
         self._report(moment)
         self._states(moment)
@@ -41,8 +45,13 @@ class PlaybackRules:
         current = before.device_id == event.sender.device and event.epoch == before.epoch
         if sender is not None and sender.held:
             return
-        if not there or again or (event.report is not None and not current):
+        if not there or (event.report is not None and not current) or (again and not event.applied):
             require(user.playback is before, f"a foreign report changed the state: {event}")
+        elif again:
+            # It was overtaken, and answers commands still; what it says is old.
+            kept = ("track_id", "is_playing", "shuffle", "repeat_mode", "volume", "epoch", "device_id")
+            old = [name for name in kept if getattr(before, name) != getattr(user.playback, name)]
+            require(not old, f"an old report changed {old}: {event}")
         if there and not again and event.report is not None and not current:
             self._stopped(moment, event)
         if event.report is None or not there or again or not current:

@@ -59,6 +59,11 @@ class PresenceRules:
         self.allowed.clear()
         self.told_limited.clear()
 
+    def removed(self, user: str) -> None:
+        """A user is gone."""
+        for key in [one for one in {*self.current, *self.spent, *self.lost} if one[0] == user]:
+            self._forget(key)
+
     def check(self, moment: Moment) -> None:
         self._limits(moment)
         self._farewells(moment)

@@ -23,6 +23,13 @@ class RequestRules:
     def restarted(self) -> None:
         self.moved.clear()
 
+    def removed(self, user: str) -> None:
+        """A user is gone."""
+        self.issued = {key: at for key, at in self.issued.items() if key[0] != user}
+        self.gone = {key: one for key, one in self.gone.items() if key[0] != user}
+        self.commanded.pop(user, None)
+        self.moved.pop(user, None)
+
     def check(self, moment: Moment) -> None:
         self._begun(moment)
         self._forwarded(moment)
@@ -38,7 +45,8 @@ class RequestRules:
         if not isinstance(event, events.CommandRequested) or moment.was.known:
             return
         user, sender = moment.user, moment.was.sender
-        assert user is not None
+        if user is None:
+            return
         for to, message in moment.executed("execute_command"):
             if message["id"] != event.id:
                 continue

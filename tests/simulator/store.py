@@ -1,5 +1,6 @@
 """A store in memory: what the core saved, as the next start of the coordinator loads it."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import assert_never
 
@@ -91,13 +92,25 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self.users: dict[str, UserRows] = {}
+        self.removed: set[str] = set()
+        """Accounts that are no more: nothing is saved of them."""
 
     def of(self, user: str) -> UserRows:
         return self.users.setdefault(user, UserRows(user))
 
-    def commit(self, saves: list[Save]) -> None:
+    def commit(self, saves: Iterable[Save]) -> None:
         for save in saves:
-            self.of(user_of(save)).apply(save)
+            if user_of(save) not in self.removed:
+                self.of(user_of(save)).apply(save)
+
+    def remove(self, user: str) -> None:
+        """Delete an account, and every byte of it."""
+        self.users.pop(user, None)
+        self.removed.add(user)
+
+    def create(self, user: str) -> None:
+        """Create an account, or one of the same name again."""
+        self.removed.discard(user)
 
     def load(self) -> list[UserRecord]:
         return [rows.load() for rows in self.users.values()]

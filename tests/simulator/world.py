@@ -1,198 +1,187 @@
-"""A world from one seed: users and their devices, the coordinator's core, and what befalls them."""
+"""A world: users and their devices, the coordinator's process, and what befalls them.
+
+A world does nothing by itself. Actions (`simulator.actions`) are played into it one after the
+other, and between them time runs; the same actions make the same world.
+"""
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
-from random import Random
 from typing import Any
 
 from simulator.device import Device
-from simulator.invariants import Invariants
-from simulator.links import Time, Weather
-from simulator.moment import Moment, before
-from simulator.playback_rules import PlaybackRules
-from simulator.presence_rules import PresenceRules
-from simulator.request_rules import RequestRules
-from simulator.store import MemoryStore, user_of
-from soul_coordinator.core import events
-from soul_coordinator.core.coordinator import Coordinator
-from soul_coordinator.core.effects import CloseConnection, Effect, Execute, ForgetDevice, Publish, Reply
-from soul_coordinator.core.events import DeadlineReached
-from soul_coordinator.core.records import GuestPass
+from simulator.links import START, Fate, Link, Time
+from simulator.process import Process
+from soul_coordinator.core.effects import CloseConnection, Effect, Execute, Publish, Reply
 from soul_coordinator.core.values import Address
 from soul_protocol import limits
 
-START = 1_700_000_000_000
-KILLED_EVERY = 3_000
-COMPARED_EVERY = 25
-JUMPS = (90_000, 180_000, limits.HOUR, 20 * limits.HOUR, 25 * limits.HOUR, 31 * limits.DAY)
+NAP = 10 * limits.MINUTE
+"""A longer time without an action is slept through: connections end, only deadlines go on."""
 
-Line = tuple[int, object, Sequence[object]]
+
+AWAY = 4_000
+"""How long a removed account stays away."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of the story: at `now`, `what` happened, and `effects` came of it."""
+
+    now: int
+    what: Any
+    effects: Sequence[Effect] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A device that there may be: whose, what it is called in stories, and what it can do."""
+
+    user: str
+    name: str
+    able: dict[str, Any]
+
+
+def _household(user: str, rooms: int) -> tuple[Member, ...]:
+    kinds: dict[str, dict[str, Any]] = {
+        "kitchen": {},
+        "study": {},
+        "dap": {"max_payload_bytes": 2_400},
+        "tv": {"can_control": False},
+        "phone": {"can_render": False},
+        "guest": {"node": "guest"},
+        "cli": {"ephemeral": True},
+        **{f"room{number}": {} for number in range(1, rooms + 1)},
+    }
+    return tuple(Member(user, name, able) for name, able in kinds.items())
+
+
+MEMBERS = (*_household("ann", 0), *_household("bob", 6))
+"""Everyone's devices; bob has more than may be listed."""
 
 
 class World:
-    """`step` until `handled` events are; a `BrokenError` comes out where an invariant does not hold."""
+    """`story` keeps the last `remember` lines; None: all."""
 
-    def __init__(self, seed: int, *, users: int = 2) -> None:
-        self.dice = Random(seed)
+    def __init__(self, *, remember: int | None = 60) -> None:
         self.time = Time(START)
-        self.store = MemoryStore()
-        self.watch = Invariants(self.store)
-        self.presence, self.requests = PresenceRules(), RequestRules(self.store)
-        self.playback = PlaybackRules()
-        self.devices: dict[tuple[str, str], Device] = {}
-        self.handled = self.starts = self.jumps = 0
-        self.story: deque[Line] = deque(maxlen=60)
-        self.core: Coordinator | None = None
-        for number in range(users):
-            self._move_in(f"user-{number}", number)
-        self.start()
+        self.story: deque[Line] = deque(maxlen=remember)
+        self.process = Process(self.time, tell=self._tell, note=self._note)
+        self.process.on_start = self._everyone_hears_of_the_start
+        self.devices = [self._device(number, member) for number, member in enumerate(MEMBERS)]
+        self.jumps = self.played = 0
+        self.removed_at: dict[str, int] = {}
+        self.process.start()
 
-    def _move_in(self, user: str, number: int) -> None:
-        kinds: tuple[dict[str, Any], ...] = (
-            {}, {}, {"max_payload_bytes": 3_000}, {"can_control": False}, {"can_render": False},
-            {"node": "guest"}, {"ephemeral": True},
-        )  # fmt: skip
-        for place, kind in enumerate(kinds):
-            able = dict(kind)
-            node = able.pop("node", "device")
-            name = f"{number * 16 + place + 1:08x}-0000-4000-8000-000000000000"
-            address = Address(user, node, name)
-            self.devices[user, name] = Device(self.time, self.dice, address, self.arrive, **able)
-
-    # The coordinator
-
-    def start(self) -> None:
-        """Start the coordinator from what was saved, and from nothing else."""
-        self.starts += 1
-        now = self.watch.now = self.time.now
-        self.watch.restarted()
-        self.presence.restarted(
-            now, {(user, device) for user, rows in self.store.users.items() for device in rows.devices}
+    def _device(self, number: int, member: Member) -> Device:
+        able = dict(member.able)
+        node, ephemeral = able.pop("node", "device"), able.pop("ephemeral", False)
+        place = Address(member.user, node, f"{number + 1:08x}-0000-4000-8000-000000000000")
+        links = (
+            Link(self.time, partial(self._befell, member, "up")),
+            Link(self.time, partial(self._befell, member, "down")),
         )
-        self.requests.restarted()
-        self.playback.restarted()
-        self.core = Coordinator(coordinator_id=f"c{self.starts}", users=self.store.load(), now=now)
-        self.carry_out(None, self.core.start(now=now), (None, None, False))
-        for device in self.devices.values():
-            self.time.after(self.dice.randint(20, 3_000), partial(self._register_again, device))
+        return Device(self.time, place, links, self.process.arrive, ephemeral=ephemeral, **able)
+
+    def _note(self, what: Any, effects: Sequence[Effect]) -> None:
+        self.story.append(Line(self.time.now, what, effects))
+
+    @property
+    def hours(self) -> int:
+        """How long this world has lived."""
+        return (self.time.now - START) // limits.HOUR
+
+    def has_account(self, user: str) -> bool:
+        """Whether a user has an account; a removed one's comes again after a while."""
+        removed = self.removed_at.get(user)
+        if removed is not None and self.time.now - removed < AWAY:
+            return False
+        self.process.store.create(user)
+        return True
+
+    def begins(self, action: Any) -> None:
+        """An action is about to be played."""
+        self.played += 1
+        self._note(action, ())
+
+    def _befell(self, member: Member, way: str, number: int, fate: Fate) -> None:
+        words = "is lost" if not fate else f"arrives after {' and '.join(map(str, fate))} ms"
+        self._note(f"message {number} {way} of {member.user}'s {member.name} {words}", ())
+
+    # The coordinator and its devices
+
+    def _everyone_hears_of_the_start(self) -> None:
+        for number, device in enumerate(self.devices):
+            spread = (number * 911 + self.process.starts * 577) % limits.REREGISTER_SPREAD
+            self.time.after(20 + spread, partial(self._register_again, device))
 
     def _register_again(self, device: Device) -> None:
-        if device.linked and self.core is not None and device.coordinator != self.core.id:
+        core = self.process.core
+        if device.linked and core is not None and device.coordinator != core.id:
             device.registered = False
             device.register(device.life, limits.REGISTER_REPEAT)
-
-    def kill(self) -> None:
-        self.core = None
-        self.time.after(self.dice.choice((1, 500, 20_000)), self.start)
-
-    def arrive(self, event: events.Event) -> None:
-        """An event reaches the coordinator; nobody hears what comes while it is down."""
-        core, self.watch.now = self.core, self.time.now
-        if core is None:
-            return
-        was = self.watch.before(core, event)
-        known = before(core, event, self.time.now)
-        effects = core.handle(event, now=self.time.now)
-        self.handled += 1
-        moment = Moment(core, self.time.now, event, known, effects)
-        killed = self.dice.randrange(KILLED_EVERY) == 0
-        self.carry_out(event, effects, was, killed=killed)
-        self.presence.check(moment)
-        self.requests.check(moment)
-        self.playback.check(moment)
-        if killed:
-            self.kill()
-        elif self.handled % COMPARED_EVERY == 0:
-            self.watch.saved(core)
-            self.presence.still(core, self.time.now)
-
-    def carry_out(
-        self, event: events.Event | None, effects: Sequence[Effect], was: Any, *, killed: bool = False
-    ) -> None:
-        self.story.append((self.time.now, event, effects))
-        tells: list[Effect] = []
-        for effect in effects:
-            match effect:
-                case Reply() | Execute() | Publish() | CloseConnection():
-                    tells.append(effect)
-                case _:
-                    self.store.of(user_of(effect)).apply(effect)
-        if killed:
-            # What is saved is saved, and not all of it is told.
-            tells = tells[: self.dice.randint(0, len(tells))]
-        self.watch.after(event, tells if killed else effects, was)
-        for effect in effects:
-            if isinstance(effect, ForgetDevice):
-                self.watch.forgotten(effect.device)
-        for effect in tells:
-            self._tell(effect)
 
     def _tell(self, effect: Effect) -> None:
         match effect:
             case Reply(to, message) | Execute(to, message):
-                device = self.devices.get((to.user, to.device))
-                if device is not None and device.linked and device.place.node == to.node:
-                    device.down.carry(partial(device.hear, message, device.life))
+                for device in self.devices:
+                    if device.place == to and device.linked:
+                        device.down.carry(partial(self._hear, device, message, device.life))
             case Publish(whose, "state", message) if message is not None:
-                for (user, _), device in self.devices.items():
-                    if user == whose and device.linked and device.able.max_payload_bytes is None:
-                        device.down.carry(partial(device.hear, message, device.life))
+                for device in self.devices:
+                    if device.place.user == whose and device.linked and not device.able.max_payload_bytes:
+                        device.down.carry(partial(self._hear, device, message, device.life))
+            case Publish(whose, "event", {"type": "device_offline", "device_id": gone} as message):
+                for device in self.devices:
+                    if device.place.user == whose and device.place.device == gone:
+                        self.time.after(2, partial(self._hear, device, message, device.life))
             case CloseConnection(whose, gone, _):
-                for (user, name), device in self.devices.items():
-                    if user == whose and device.linked and gone in {None, name}:
+                for device in self.devices:
+                    if device.place.user == whose and gone in {None, device.place.device}:
                         device.cut()
+                        device.open.clear()
             case _:
                 pass
 
+    def _hear(self, device: Device, message: Any, life: int) -> None:
+        device.hear(message, life)
+        self.listen(device)
+
+    def listen(self, device: Device) -> None:
+        """Whether two devices play in one epoch."""
+        music = device.music
+        if music.playing and music.epoch is not None:
+            self.process.watch.sounds(device.place.user, music.epoch, device.place.device)
+
     # Time
 
-    def step(self) -> None:
-        """The next thing happens: a deadline of the core, or something out there."""
-        due = None if self.core is None else self.core.next_deadline()
-        coming = self.time.next
-        if due is not None and (coming is None or due <= coming):
-            self.time.now = max(self.time.now, due)
-            self.arrive(DeadlineReached())
-        elif coming is not None:
-            self.time.pop()()
-        for (user, name), device in self.devices.items():
-            music = device.music
-            if music.playing and music.epoch is not None:
-                self.watch.sounds(user, music.epoch, name)
-
-    def run(self, ms: int) -> None:
-        """Everything that happens in the next `ms`."""
-        end = self.time.now + ms
+    def run(self, until: int) -> None:
+        """Everything that happens until then (ms since the start)."""
+        end = START + until
         while True:
-            due = None if self.core is None else self.core.next_deadline()
-            moments = [at for at in (due, self.time.next) if at is not None and at <= end]
-            if not moments:
+            due, coming = self.process.due, self.time.next
+            if coming is not None and coming <= end and (due is None or coming < max(due, self.time.now)):
+                self.time.pop()()
+            elif due is not None and due <= end:
+                self.time.now = max(self.time.now, due)
+                self.process.decide()
+            else:
                 break
-            self.step()
         self.time.now = max(self.time.now, end)
 
-    def jump(self, ms: int) -> None:
-        """Everyone sleeps: what was under way is lost, and only the coordinator's deadlines go on."""
-        self.jumps += 1
-        self.time.clear()
-        for device in self.devices.values():
-            device.cut()
-            device.open.clear()
-        if self.core is None:
-            self.start()
-        self.run(ms)
-        self.watch.forget_old()
+    def wait(self, until: int) -> None:
+        """Let time pass until then (ms since the start); a long time is slept through."""
+        if START + until - self.time.now > NAP:
+            self.jumps += 1
+            self.process.wake()
+            for device in self.devices:
+                device.cut()
+                device.open.clear()
+        self.run(until)
+        self.process.watch.forget_old()
 
-    def weather(self) -> None:
-        for device in self.devices.values():
-            device.up.weather, device.down.weather = Weather.drawn(self.dice), Weather.drawn(self.dice)
-
-    def invite(self, guest: Device) -> None:
-        scope = frozenset(one for one in ("control", "queue", "transfer") if self.dice.random() < 0.7)
-        allowed = GuestPass(guest.place.device, scope, self.time.now + 2 * limits.HOUR)
-        self.store.of(guest.place.user).passes[allowed.device] = allowed
-        self.arrive(events.PassIssued(guest.place.user, allowed))
-
-    def later(self, ms: int, what: Callable[[], None]) -> None:
-        self.time.after(ms, what)
+    def sleep(self, ms: int) -> None:
+        """The coordinator's machine stands still for `ms`; what comes meanwhile waits for it."""
+        self.time.now += ms
+        self.process.watch.asleep(ms)

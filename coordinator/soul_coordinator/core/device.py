@@ -1,13 +1,15 @@
 """One device as the core holds it: its record, and what lives only as long as the process."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from soul_coordinator.core.events import StateReported
-from soul_coordinator.core.records import DeviceRecord
+from soul_coordinator.core.records import DeviceRecord, Pending
 from soul_coordinator.core.values import Address, Capabilities, Instant, Message, Node
 
-_SPENT_KEPT: Final = 16
+_LATE_KEPT: Final = 4
+SPENT_KEPT: Final = 16
+"""Connections of a device that are remembered as ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,10 @@ class Device:
     saved_at: Instant = 0
     held: StateReported | None = None
     held_until: Instant = 0
+    queue_seq: int = 0
+    """The `seq` of the report that last said which queue it has."""
+    late: dict[str, Pending] = field(default_factory=dict)
+    """Forwarded queues that it did not answer in time; it may have executed them nevertheless."""
     window: Window | None = None
     window_id: str | None = None
     """The `set_window` that it did not acknowledge yet; `window_again_at` is when it is repeated."""
@@ -73,7 +79,17 @@ class Device:
     def spend(self, conn: str | None) -> None:
         """`conn` never becomes current again."""
         if conn is not None and conn not in self.spent:
-            self.spent = (*self.spent, conn)[-_SPENT_KEPT:]
+            self.spent = (*self.spent, conn)[-SPENT_KEPT:]
+
+    def note_late(self, pending: Pending) -> None:
+        """It did not answer in time. The latest few queues are kept until it says what became of them.
+
+        One with a payload limit is sent the window of the queue that counts instead.
+        """
+        if pending.change is not None and self.capabilities.max_payload_bytes is None:
+            self.late[pending.id] = replace(pending, own=True)
+            if len(self.late) > _LATE_KEPT:
+                del self.late[next(iter(self.late))]
 
     def note_window(self, message: Message) -> None:
         """A message goes to this device: a window of the queue in it replaces the one that it had."""

@@ -135,9 +135,27 @@ def forward_own(turn: Turn, device: Device, command: Command, *, change: QueueCh
 
 def send_again(turn: Turn, device: Device) -> None:
     """A device registered: what it did not answer yet is sent once more, in order."""
+    _renumber(turn, device)
     for pending in tuple(turn.user.pending.values()):
         if pending.target == device.id:
             turn.execute(device.address, messages.execute(pending, device))
+
+
+def _renumber(turn: Turn, device: Device) -> None:
+    """A forwarded queue whose `queue_rev` was taken meanwhile goes out with the one that it will have."""
+    user = turn.user
+    if user.playback.device_id != device.id:
+        return
+    queue, ranks, rev = user.playback.queue, user.playback.order, user.playback.queue_rev
+    for key, pending in tuple(user.pending.items()):
+        change = pending.change
+        if change is None or pending.target != device.id:
+            continue
+        rev = rev_after(queue, ranks, rev, change)
+        queue, ranks = change.queue, change.order
+        if rev != change.queue_rev:
+            user.pending[key] = replace(pending, change=replace(change, queue_rev=rev))
+            turn.save_pending(user.pending[key])
 
 
 def renderer_changed(turn: Turn) -> None:
@@ -163,6 +181,7 @@ def time_passed(turn: Turn) -> None:
     """Commands that no report answered in time end."""
     for pending in tuple(turn.user.pending.values()):
         if pending.expires_at <= turn.now:
+            turn.user.devices[pending.target].note_late(pending)
             finish(turn, pending, Code.TIMEOUT)
 
 

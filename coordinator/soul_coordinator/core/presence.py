@@ -37,8 +37,8 @@ def pinged(turn: Turn, event: Pinged) -> None:
 
 def connection_lost(turn: Turn, event: ConnectionLost) -> None:
     """The will: it counts for its own `conn` only, and shows after the grace."""
-    device = turn.user.devices.get(event.sender.device)
-    if device is None or not _farewell_counts(turn, device, event):
+    device = _farewell(turn, event)
+    if device is None:
         return
     was_current = device.conn == event.conn
     device.spend(event.conn)
@@ -56,8 +56,8 @@ def connection_lost(turn: Turn, event: ConnectionLost) -> None:
 
 def said_goodbye(turn: Turn, event: SaidGoodbye) -> None:
     """The clean goodbye: offline at once, and no music by itself afterwards."""
-    device = turn.user.devices.get(event.sender.device)
-    if device is None or not _farewell_counts(turn, device, event):
+    device = _farewell(turn, event)
+    if device is None:
         return
     was_current = device.conn == event.conn
     device.spend(event.conn)
@@ -73,18 +73,26 @@ def said_goodbye(turn: Turn, event: SaidGoodbye) -> None:
         turn.save_device(device)
 
 
-def _farewell_counts(turn: Turn, device: Device, event: ConnectionLost | SaidGoodbye) -> bool:
-    """Whether to look at a farewell: the current `conn`'s always, whatever the rate; others within it."""
-    if device.node != event.sender.node:
-        return False
-    wait = turn.user.rates_of(device.id, turn.now).others.take(turn.now)
-    return not wait or device.conn == event.conn
+def _farewell(turn: Turn, event: ConnectionLost | SaidGoodbye) -> Device | None:
+    """Whose farewell is to be looked at: the current `conn`'s always, whatever the rate; others within it.
+
+    It may have overtaken its own `register`: of a device that is not here it is remembered only.
+    """
+    user, sender = turn.user, event.sender
+    device = user.devices.get(sender.device)
+    if device is not None and device.node != sender.node:
+        return None
+    within = not user.rates_of(sender.device, turn.now).others.take(turn.now)
+    if device is None and within:
+        user.remember_ended(sender.device, (event.conn,))
+    return device if device is not None and (within or device.conn == event.conn) else None
 
 
 def vanish(turn: Turn, device: Device) -> None:
     """An ephemeral device is gone without a trace."""
     device.registered = False
     del turn.user.devices[device.id]
+    turn.user.remember_ended(device.id, device.spent)
 
 
 def go_offline(turn: Turn, device: Device, reason: str, *, since: Instant) -> None:

@@ -52,6 +52,9 @@ def returned(turn: Turn, device: Device, event: Registered, *, same_connection: 
     if fits and known is not None and known.report.is_playing:
         # It kept playing through the cut.
         reports.adopt(turn, device, known.report, returning=True)
+    elif fits and known is not None and playback.is_playing and same_connection:
+        # It was there all the time, and paused itself while the coordinator did not hear it.
+        reports.adopt(turn, device, known.report, returning=True)
     elif playback.is_playing and not (same_connection and device.can_render):
         # A new connection that says nothing of playing: the music stopped with the old one.
         _freeze(turn, since)
@@ -76,11 +79,17 @@ def play_again(turn: Turn, device: Device) -> None:
     if not device.should_resume or loss is None:
         return
     _end_loss(turn)
+    # A `pause` that it has not answered is sent again, and is not to be undone by this.
+    asked = any(
+        one.target == device.id and one.command["type"] in {"play", "pause", "stop"}
+        for one in user.pending.values()
+    )
     away = turn.now - loss.at
     if (
         loss.was_playing
         and not loss.goodbye
         and not loss.commands_since
+        and not asked
         and away < limits.RESUME_PLAYING_WITHIN
     ):
         forwarding.forward_own(turn, device, {"type": "play"})

@@ -31,7 +31,7 @@ def registered(turn: Turn, event: Registered) -> None:
     if device is not None and device.ephemeral and not event.ephemeral:
         presence.vanish(turn, device)
         device = None
-    if device is not None and event.conn in device.spent:
+    if event.conn in (user.ended.get(sender.device, ()) if device is None else device.spent):
         return
     if device is None:
         if not _has_place(turn, event):
@@ -81,6 +81,7 @@ def _admit(turn: Turn, event: Registered) -> Device:
         volume=None,
         created_at=turn.now,
         last_seen=turn.now,
+        spent=turn.user.ended.pop(event.sender.device, ()),
         ephemeral=event.ephemeral,
     )
     turn.user.devices[device.id] = device
@@ -94,7 +95,7 @@ def _connect(turn: Turn, device: Device, event: Registered, *, same_connection: 
     reports.flush(turn, device)
     if not same_connection:
         device.spend(device.conn)
-        device.seq = 0
+        device.seq = device.queue_seq = 0
     device.conn = event.conn
     device.registered = True
     device.grace_until = None

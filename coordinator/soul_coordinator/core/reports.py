@@ -21,6 +21,7 @@ from soul_protocol import limits
 def state_reported(turn: Turn, device: Device, event: StateReported) -> None:
     """A report of a registered device's current connection."""
     if event.seq <= device.seq:
+        _overtaken(turn, device, event)
         return
     device.seq = event.seq
     if _answers(turn, device, event):
@@ -38,11 +39,60 @@ def state_reported(turn: Turn, device: Device, event: StateReported) -> None:
     _process(turn, device, event)
 
 
+def _overtaken(turn: Turn, device: Device, event: StateReported) -> None:
+    """A newer report came first. What this one says is old, but for the commands that it answers."""
+    if not _answers(turn, device, event):
+        return
+    flush(turn, device)
+    if event.seq < device.queue_seq:
+        # A newer report said which queue it has; the commands are answered still.
+        for request in event.applied:
+            device.late.pop(request, None)
+        for key, one in tuple(turn.user.pending.items()):
+            if one.target == device.id and one.id in event.applied:
+                turn.user.pending[key] = replace(one, change=None)
+    applied = _named(turn, device, event.applied)
+    report = _as_known(turn, device, applied) if applied and event.report is not None else None
+    _process(turn, device, replace(event, report=report, volume=device.volume if applied else None))
+
+
+def _as_known(turn: Turn, device: Device, applied: Iterable[Pending]) -> Report:
+    """What the newer report said, once the queues of the commands in this one are adopted."""
+    playback, track = turn.user.playback, turn.user.playback.track_id
+    queue, place = playback.queue, playback.queue_position
+    for pending in applied:
+        if pending.change is not None:
+            queue = pending.change.queue
+    if track in queue and track != queue[min(place, len(queue) - 1)]:
+        place = queue.index(track)
+    return Report(
+        track_id=track,
+        position_ms=position.position_now(playback, turn.now),
+        position_at=turn.now,
+        is_playing=playback.is_playing,
+        queue=None,
+        queue_position=place,
+        volume=playback.volume if device.volume is None else device.volume,
+        shuffle=playback.shuffle,
+        repeat_mode=playback.repeat_mode,
+        duration_ms=playback.duration_ms,
+        error=playback.error,
+    )
+
+
 def _answers(turn: Turn, device: Device, event: StateReported) -> bool:
     """Whether a report says what became of a forwarded command."""
-    named = {*event.applied, *(request for request, _ in event.refused)}
-    waiting = {one.id for one in turn.user.pending.values() if one.target == device.id}
-    return device.window_id in named or not named.isdisjoint(waiting)
+    named = (*event.applied, *(request for request, _ in event.refused))
+    return device.window_id in named or bool(_named(turn, device, named))
+
+
+def _named(turn: Turn, device: Device, ids: Iterable[str]) -> list[Pending]:
+    """The commands with these ids that were forwarded to this device and have no end yet, or a late one."""
+    waiting = {one.id: one for one in turn.user.pending.values() if one.target == device.id}
+    epoch = turn.user.playback.epoch
+    late = {request: one for request, one in device.late.items() if one.epoch == epoch}
+    known = late | waiting
+    return [known[request] for request in dict.fromkeys(ids) if request in known]
 
 
 def _merged(held: StateReported, event: StateReported) -> StateReported:
@@ -75,13 +125,15 @@ def flush(turn: Turn, device: Device) -> None:
 
 def _process(turn: Turn, device: Device, event: StateReported) -> None:
     user = turn.user
-    waiting = [one for one in user.pending.values() if one.target == device.id]
-    applied = [one for request in dict.fromkeys(event.applied) for one in waiting if one.id == request]
+    applied = _named(turn, device, event.applied)
     refusals = {request: code for request, code in event.refused if request not in event.applied}
-    refused = [one for one in waiting if one.id in refusals]
+    refused = _named(turn, device, refusals)
     for request in (*event.applied, *refusals):
         device.window_answered(request)
+        device.late.pop(request, None)
     report = event.report
+    if (report is not None and report.queue is not None) or any(one.change for one in applied):
+        device.queue_seq = max(event.seq, device.queue_seq)
     current = user.playback.device_id == device.id
     if report is not None and not (current and event.epoch == user.playback.epoch):
         # Of another epoch or device: nothing changes but what belongs to the device itself.

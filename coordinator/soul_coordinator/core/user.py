@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from soul_coordinator.core import messages
-from soul_coordinator.core.device import Device
+from soul_coordinator.core.device import SPENT_KEPT, Device
 from soul_coordinator.core.effects import (
     CloseConnection,
     DropPending,
@@ -43,6 +43,9 @@ _IDS: Final = uuid.UUID("5c0a1f0e-6a64-4b0c-9d3f-2f1d4f0c7a51")
 
 ANY_COMMAND: Final = "any"
 """Beside the command classes in `User.issued`: when anyone last asked for a change of what plays."""
+
+_ENDED_KEPT: Final = 32
+"""Devices that are not here of which ended connections are remembered: ids are free to invent."""
 
 BURIED_FOR: Final = 3 * limits.SECOND
 """How long what a deleted device or user still says is not heard: the broker closes within 1 s."""
@@ -90,6 +93,8 @@ class User:
     number: int = 0
     """The number of the newest accepted command."""
     position_saved_at: Instant = 0
+    ended: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Connections that ended of devices that are not here: a delayed `register` brings none back."""
     buried: dict[str, Instant] = field(default_factory=dict)
     """Deleted devices, and until when nothing that they say is heard."""
 
@@ -118,6 +123,13 @@ class User:
         """Another renderer: how the last one went, and what was asked for since, is over."""
         self.loss = None
         self.issued.pop(ANY_COMMAND, None)
+
+    def remember_ended(self, device: str, conns: tuple[str, ...]) -> None:
+        """The connections of a device that is not here never become current again."""
+        known = self.ended.pop(device, ())
+        self.ended[device] = (*known, *(one for one in conns if one not in known))[-SPENT_KEPT:]
+        if len(self.ended) > _ENDED_KEPT:
+            del self.ended[next(iter(self.ended))]
 
     @classmethod
     def restored(cls, record: UserRecord, *, restart_until: Instant) -> "User":

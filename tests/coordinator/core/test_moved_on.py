@@ -17,6 +17,20 @@ def test_a_command_that_came_too_late_was_a_command_still() -> None:
     assert kitchen.all("execute_command") == []
 
 
+def test_a_pause_that_waits_is_not_undone_by_a_play_of_the_coordinators_own() -> None:
+    house = House()
+    kitchen, phone = house.device("Kitchen").playing(), house.device("Phone")
+    request = phone.command("pause")
+    house.pass_time(1_000)
+    kitchen.ping()
+    # The connection breaks before it could answer, and it is back at once.
+    assert kitchen.register(resume=True) is not None
+    sent = [one["command"]["type"] for one in kitchen.all("execute_command")]
+    assert sent == ["pause", "pause"]
+    kitchen.report(applied=[request], is_playing=False)
+    assert not house.state()["is_playing"]
+
+
 def test_the_window_that_follows_registered_comes_after_it() -> None:
     house = House()
     for number in range(8):
