@@ -85,6 +85,7 @@ class _Shrinking:
 
     def result(self) -> Failure:
         self._shorter_past()
+        self._without_kinds()
         self._without_parts()
         self._single_misfortunes()
         self._without_parts()
@@ -105,6 +106,12 @@ class _Shrinking:
         whole, length = self.least.actions, 64
         while length < len(whole) and self._fails(whole[-length:]) is None:
             length *= 2
+
+    def _without_kinds(self) -> None:
+        """Without all that one device does, and without all of one kind."""
+        for attribute in ("who", "what"):
+            for one in sorted({getattr(action, attribute) for action in self.least.actions}, key=str):
+                self._fails([action for action in self.least.actions if getattr(action, attribute) != one])
 
     def _without_parts(self) -> None:
         size = len(self.least.actions)

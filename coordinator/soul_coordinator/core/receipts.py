@@ -65,9 +65,9 @@ def expire(turn: Turn, requester: Address, request: str) -> None:
 
 
 def settle(turn: Turn, pending: Pending) -> None:
-    """Take a command off the pending ones; its result is told separately."""
-    del turn.user.pending[pending.requester.device, pending.id]
-    turn.drop_pending(pending)
+    """Take a command off the pending ones, if it is there still; its result is told separately."""
+    if turn.user.pending.pop((pending.requester.device, pending.id), None) is not None:
+        turn.drop_pending(pending)
 
 
 def _answer(

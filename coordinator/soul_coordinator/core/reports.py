@@ -53,7 +53,8 @@ def _overtaken(turn: Turn, device: Device, event: StateReported) -> None:
                 turn.user.pending[key] = replace(one, change=None)
     applied = _named(turn, device, event.applied)
     report = _as_known(turn, device, applied) if applied and event.report is not None else None
-    _process(turn, device, replace(event, report=report, volume=device.volume if applied else None))
+    known = turn.user.playback.volume if device is turn.user.active else device.volume
+    _process(turn, device, replace(event, report=report, volume=known))
 
 
 def _as_known(turn: Turn, device: Device, applied: Iterable[Pending]) -> Report:
@@ -88,11 +89,10 @@ def _answers(turn: Turn, device: Device, event: StateReported) -> bool:
 
 def _named(turn: Turn, device: Device, ids: Iterable[str]) -> list[Pending]:
     """The commands with these ids that were forwarded to this device and have no end yet, or a late one."""
-    waiting = {one.id: one for one in turn.user.pending.values() if one.target == device.id}
-    epoch = turn.user.playback.epoch
-    late = {request: one for request, one in device.late.items() if one.epoch == epoch}
-    known = late | waiting
-    return [known[request] for request in dict.fromkeys(ids) if request in known]
+    waiting = [one for one in turn.user.pending.values() if one.target == device.id]
+    late = [one for one in device.late.values() if one.epoch == turn.user.playback.epoch]
+    # Ids belong to the device that sent them: two commands may have the same.
+    return [one for request in dict.fromkeys(ids) for one in (*waiting, *late) if one.id == request]
 
 
 def _merged(held: StateReported, event: StateReported) -> StateReported:

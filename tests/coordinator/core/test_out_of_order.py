@@ -139,6 +139,7 @@ def test_an_overtaken_answer_does_not_bring_an_older_queue_back() -> None:
     kitchen = house.device().playing(QUEUE[:3])
     first = kitchen.command("set_queue", tracks=["a", "b"], start_index=0)
     second = kitchen.command("set_queue", tracks=["c"], start_index=0)
+    kitchen.command("seek", position_ms=1)
     kitchen.report(seq=9, track_id="c", queue_position=0, applied=[second])
     kitchen.report(seq=8, track_id="a", queue_position=0, applied=[first])
     assert kitchen.statuses(first) == ["accepted", "applied"]
@@ -160,6 +161,9 @@ def test_a_forwarded_queue_goes_out_again_with_the_queue_rev_that_it_will_have()
     kitchen = house.device().playing()
     request = kitchen.command("set_queue", tracks=["a", "b"], start_index=0)
     before = kitchen.executed()["command"]["queue_rev"]
+    answer = kitchen.register(resume=True)
+    assert answer is not None
+    assert kitchen.executed()["command"]["queue_rev"] == before
     kitchen.claim(["own"])
     assert house.state()["queue_rev"] == before
     answer = kitchen.register(resume=True)
