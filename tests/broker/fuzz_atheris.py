@@ -95,6 +95,8 @@ def connect(flags: int) -> bytes:
     clean, service, will = bool(flags & 2), bool(flags & 4), bool(flags & 8)
     last = wire.Will(f"soul/v1/alice/device/{device}/up/will", b"gone", flags >> 4 & 1) if will else None
     user, token = ("coordinator", SERVICE_TOKEN) if service else ("alice", DEVICE_TOKEN)
+    if flags & 0x40:
+        token = "guessed"
     return wire.connect(device, user, token, clean=clean, keep_alive=30, will=last)
 
 

@@ -151,6 +151,13 @@ async def test_a_will_is_published_once(running: Running) -> None:
     await watch.silent()
 
 
+async def test_when_the_broker_stops_no_will_is_published(running: Running) -> None:
+    watch = await running.watch("soul/v1/#")
+    await running.device(device=DEVICE, will=Will(f"{UP}/will", b"gone", 1))
+    await running.broker.shutdown()
+    assert await watch.closed() == b""
+
+
 async def test_a_session_does_not_expire_while_its_client_is_there(start: Start) -> None:
     running: Running = await start(settings=BrokerSettings(session_expiry=0.1))
     client = await running.observer(clean=False)

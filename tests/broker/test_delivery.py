@@ -1,12 +1,14 @@
 """QoS 1 and 2 from end to end, over cut connections: MQTT 3.1.1, sections 4.3 to 4.6."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from broker import wire
 from broker.house import Running, Start, new_device
 from broker.wire import Message, Raw
+from soul_broker.listeners import listener_config
 from soul_broker.packets import Publish
 from soul_broker.server import BrokerSettings
 from soul_broker.session import Session, SessionBounds, SessionKey
@@ -15,6 +17,22 @@ STATE = "soul/v1/alice/all/state"
 DEVICE = new_device()
 UP = f"soul/v1/alice/device/{DEVICE}/up/state"
 SETTINGS = BrokerSettings()
+ASKED: dict[str, object] = {
+    "amqtt.plugins.authentication.AnonymousAuthPlugin": {},
+    "amqtt.plugins.topic_checking.TopicTabooPlugin": {},
+}
+
+
+@pytest.fixture(params=[{}, ASKED], ids=["unasked", "asked"])
+def config(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """Without plugins, and with a topic plugin that is asked about every message."""
+    return listener_config("127.0.0.1", mqtt_port=0, plugins=request.param)
+
+
+@pytest.fixture
+async def running(start: Start, config: dict[str, Any]) -> Running:
+    broker: Running = await start(config=config)
+    return broker
 
 
 async def kept_reader(running: Running, qos: int = 2) -> Raw:
@@ -46,9 +64,9 @@ async def take(reader: Raw, message: Message) -> None:
 
 
 @pytest.mark.parametrize("qos", [1, 2])
-async def test_in_order_through_a_window_of_three(start: Start, qos: int) -> None:
+async def test_in_order_through_a_window_of_three(start: Start, config: dict[str, Any], qos: int) -> None:
     session = replace(SETTINGS.session, inflight=3)
-    running: Running = await start(settings=replace(SETTINGS, session=session))
+    running: Running = await start(config=config, settings=replace(SETTINGS, session=session))
     reader = await kept_reader(running)
     await say(await running.service(), 40, qos=qos)
     sent = [await reader.message() for _ in range(3)]

@@ -34,12 +34,20 @@ class HubMachine(RuleBasedStateMachine):
         finally:
             self.capture.__exit__(None, None, None)
 
-    @rule(device=st.sampled_from(DEVICES), clean=st.booleans(), service=st.booleans(), will=st.booleans())
-    def connect(self, device: str, clean: bool, service: bool, will: bool) -> None:
+    @rule(
+        device=st.sampled_from(DEVICES),
+        clean=st.booleans(),
+        service=st.booleans(),
+        will=st.booleans(),
+        guessed=st.sampled_from([False, False, False, True]),
+    )
+    def connect(self, *, device: str, clean: bool, service: bool, will: bool, guessed: bool) -> None:
         if not self.world.open():
             return
         last = wire.Will(f"soul/v1/alice/device/{device}/up/will", b"gone", 1) if will else None
         user, token = ("coordinator", SERVICE_TOKEN) if service else ("alice", DEVICE_TOKEN)
+        if guessed:
+            token = "guessed"
         self.world.send(-1, wire.connect(device, user, token, clean=clean, keep_alive=30, will=last))
 
     @rule(

@@ -12,12 +12,14 @@ from soul_broker.server import BrokerSettings
 
 STATE = "soul/v1/alice/all/state"
 ANYBODY: dict[str, object] = {"amqtt.plugins.authentication.AnonymousAuthPlugin": {}}
+ASKED: dict[str, object] = {**ANYBODY, "amqtt.plugins.topic_checking.TopicTabooPlugin": {}}
+"""Likewise, but a topic plugin is asked about every message: the slower ways of `filtered`."""
 
 
-@pytest.fixture
-async def anybody(start: Start) -> Running:
+@pytest.fixture(params=[ANYBODY, ASKED], ids=["unasked", "asked"])
+async def anybody(start: Start, request: pytest.FixtureRequest) -> Running:
     """A broker that lets everybody do everything, and says nothing itself."""
-    config = listener_config("127.0.0.1", mqtt_port=0, plugins=ANYBODY)
+    config = listener_config("127.0.0.1", mqtt_port=0, plugins=request.param)
     running: Running = await start(config=config, verify=False, settings=BrokerSettings(sys_interval=0))
     return running
 
