@@ -86,6 +86,14 @@ class LocalClient:
         if await self._ask(_packet(0x82, body)) == mqtt.REFUSED:
             raise SoulBrokerError(f"the broker refused the subscription to {pattern}")
 
+    async def unsubscribe(self, pattern: str) -> None:
+        """End a subscription; what it brought, retained messages included, was delivered before.
+
+        Raises:
+            SoulBrokerError: the broker did not answer.
+        """
+        await self._ask(_packet(0xA2, b"\0\1" + _text(pattern.encode())))
+
     def publish(self, topic: str, payload: bytes, *, qos: int = 0, retain: bool = False) -> None:
         """Publish; when this returns the broker has it. Does nothing once the connection has ended."""
         if self._closed:
@@ -116,7 +124,7 @@ class LocalClient:
             kind = packet[0] >> 4
             if kind == mqtt.PUBLISH:
                 self._take(packet)
-            elif kind in {mqtt.CONNACK, mqtt.SUBACK}:
+            elif kind in {mqtt.CONNACK, mqtt.SUBACK, mqtt.UNSUBACK}:
                 self._answered(packet[-1])
 
     def _answered(self, code: int) -> None:

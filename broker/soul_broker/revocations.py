@@ -1,7 +1,7 @@
 """Tokens that are refused though they are well signed and not expired.
 
 Two kinds: a token's `jti`, remembered until its `exp`; and everything issued to a user,
-or to one of its devices, before a deletion. Device ids are kept as SHA-256 hashes only.
+or to one of its devices, before a deletion. User and device are kept as a SHA-256 hash only.
 With a path, every change is on disk before `revoke` and `delete` return.
 
 A token dated to the ms (the coordinator's are) counts if it is of a later ms than the
@@ -25,7 +25,9 @@ from soul_protocol.tokens import TokenClaims
 LONGEST_LIFETIME: Final = 3_660 * 86_400
 """Seconds that a token may live: how long a revocation is remembered where no end is known."""
 
-_VERSION: Final = 1
+_VERSION: Final = 2
+_NAMED: Final = 1
+"""The version that kept the user's name beside the hash of the device."""
 
 
 class Revocations:
@@ -40,7 +42,7 @@ class Revocations:
         self._path = path
         self._clock = clock
         self._tokens: dict[str, int] = {}
-        # By (user, hash of the device or ""): when deleted, and until when that matters.
+        # By the hash of the user, and that of the device or "": when, and until when it matters.
         self._deleted: dict[tuple[str, str], tuple[float, int]] = {}
         if path is not None and path.exists():
             self._load(path)
@@ -53,7 +55,7 @@ class Revocations:
 
     def delete(self, user: str, device: str | None, at: int | None = None) -> None:
         """Refuse what was issued up to `at` (ms; None: now) to a user, or to one of its devices."""
-        now, key = self._clock(), (user, _hash(device))
+        now, key = self._clock(), (_hash(user), _hash(device))
         known, _ = self._deleted.get(key, (0.0, 0))
         moment = int(now * 1_000) if at is None else at
         self._deleted[key] = (max(known, moment / 1_000), int(now) + LONGEST_LIFETIME)
@@ -65,8 +67,9 @@ class Revocations:
             return True
         if not self._deleted:
             return False
+        user = _hash(claims.sub)
         for place in {_hash(None), _hash(claims.device), _hash(client_id)}:
-            deleted = self._deleted.get((claims.sub, place))
+            deleted = self._deleted.get((user, place))
             if deleted is not None and claims.iat <= deleted[0]:
                 return True
         return False
@@ -74,11 +77,12 @@ class Revocations:
     def _load(self, path: Path) -> None:
         try:
             kept = json.loads(path.read_text(encoding="utf-8"))
-            if kept["version"] != _VERSION:
+            named = kept["version"] == _NAMED
+            if not named and kept["version"] != _VERSION:
                 raise ValueError("unknown version")  # noqa: TRY301 (one refusal for all that is wrong)
             self._tokens = {str(jti): int(exp) for jti, exp in kept["tokens"].items()}
             self._deleted = {
-                (str(user), str(device)): (float(at), int(until))
+                (_hash(user) if named else str(user), str(device)): (float(at), int(until))
                 for user, device, at, until in kept["deleted"]
             }
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -121,5 +125,5 @@ def write_privately(path: Path, content: bytes) -> None:
         os.close(directory)
 
 
-def _hash(device: str | None) -> str:
-    return "" if device is None else hashlib.sha256(device.encode()).hexdigest()
+def _hash(name: str | None) -> str:
+    return "" if name is None else hashlib.sha256(name.encode()).hexdigest()

@@ -149,7 +149,7 @@ def invite(
         NoSuchUser: there is no such account.
     """
     _require_user(connection, user)
-    invitation = Invitation(user, secrets.token_urlsafe(16), scope, now + ttl * 1000)
+    invitation = Invitation(user, secrets.token_urlsafe(16), scope, (now // 1000 + ttl) * 1000)
     connection.execute(
         "INSERT INTO invitations (code_hash, user_id, scope, created_at, expires_at) VALUES (?, ?, ?, ?, ?)",
         (_code_hash(invitation.code), user, _words(scope), now, invitation.expires_at),

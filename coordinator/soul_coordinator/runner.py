@@ -54,6 +54,9 @@ class Link(Protocol):
     def publish(self, out: Outgoing) -> None:
         """Start a PUBLISH, in order."""
 
+    async def retained(self, pattern: str) -> frozenset[str]:
+        """The topics of a filter that hold a retained message; raises `LinkError`."""
+
     async def drain(self) -> None:
         """Wait while too many are under way."""
 

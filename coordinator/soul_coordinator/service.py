@@ -34,6 +34,7 @@ from soul_coordinator.core.coordinator import Coordinator
 from soul_coordinator.core.effects import Reply
 from soul_coordinator.runner import Connect, Counters, Inbox, Link, LinkError, Runner
 from soul_protocol.errors import Code
+from soul_protocol.topics import PREFIX, RETAINED, AllChannel, all_topic
 
 ACCOUNTS_EVERY: Final = 0.4
 """Seconds between two looks for changed accounts; changes take effect within 1 s."""
@@ -169,6 +170,7 @@ class CoordinatorService:
         for user, jti, exp in await self._in_writer(self._store.revoked_tokens):
             link.publish(close(user or _WHOEVER, jti=jti, exp=exp, reason="revoked"))
         await runner.start()
+        await _clear_strangers(link, core)
         link.publish(status(core.id, online=True, started_at=core.started_at))
         await link.flush()
         self._core, self._problem = core, None
@@ -268,6 +270,15 @@ class CoordinatorService:
             answer = {"type": "command_result", "id": request, "status": "rejected"}
             answer |= {"code": str(Code.UNAVAILABLE), "message": "the server cannot save at the moment"}
         link.publish(outgoing(Reply(sender, answer), now=now))
+
+
+async def _clear_strangers(link: Link, core: Coordinator) -> None:
+    """Take away what is retained of users who were removed while no coordinator ran."""
+    for topic in await link.retained(f"{PREFIX}/+/all/{AllChannel.DEVICES}"):
+        user = topic.split("/")[-3]
+        if user not in core.users:
+            for channel in RETAINED:
+                link.publish(Outgoing(all_topic(user, channel), b"", qos=1, retain=True))
 
 
 async def _farewell(link: Link, offline: Outgoing) -> None:

@@ -321,6 +321,21 @@ def test_a_token_of_the_second_of_a_deletion_counts_if_it_says_that_it_is_later(
     assert not revocations.refuses(claims(sub="bob", iat=999), DEVICE)
 
 
+def test_no_name_of_a_deleted_user_or_device_is_kept(tmp_path: Path) -> None:
+    file = tmp_path / "revocations.json"
+    # As an earlier version left it: the user by name.
+    place = hashlib.sha256(DEVICE.encode()).hexdigest()
+    file.write_text(json.dumps({"version": 1, "tokens": {}, "deleted": [["alice", place, 1_000, 9_000]]}))
+    revocations = Revocations(file, lambda: 1_001.0)
+    assert revocations.refuses(claims(iat=1_000), DEVICE)
+    revocations.delete("great-grandmother", None)
+    assert revocations.refuses(claims(sub="great-grandmother", iat=1_000), new_device())
+    assert not {name for name in ("alice", "great-grandmother", DEVICE) if name in file.read_text()}
+    again = Revocations(file, lambda: 1_001.0)
+    assert again.refuses(claims(iat=1_000), DEVICE)
+    assert not again.refuses(claims(iat=1_000), new_device())
+
+
 def test_unreadable_revocations_stop_the_start(tmp_path: Path) -> None:
     file = tmp_path / "revocations.json"
     file.write_text("{")

@@ -15,6 +15,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -23,7 +24,7 @@ from typing import Any, Self
 import pytest
 
 from e2e.wire import Message, WireDevice
-from serving import PROGRAM, Server
+from serving import PROGRAM, Server, serving
 from soul_coordinator.accounts import Accounts
 from soul_coordinator.adapters.sqlite import SqliteStore
 from soul_coordinator.core.records import UserRecord
@@ -40,11 +41,13 @@ class Seeker(threading.Thread):
     `applied` is the newest place that was acknowledged, `refused` counts what was `unavailable`.
     """
 
-    def __init__(self, server: Server, user: str) -> None:
-        super().__init__(name=f"seeker-{user}")
+    def __init__(self, server: Server) -> None:
+        super().__init__()
+        self.user = f"seeker-{uuid.uuid4().hex}"
         accounts = Accounts.of_data_dir(server.data_dir)
-        accounts.add(user)
-        self.device = WireDevice(server.mqtt_port, user, accounts.issue(user).token, name="Attic")
+        accounts.add(self.user)
+        token = accounts.issue(self.user).token
+        self.device = WireDevice(server.mqtt_port, self.user, token, name="Attic")
         self.applied = self.asked = self.refused = 0
         self.other: list[Message] = []
         self._ended = threading.Event()
@@ -68,11 +71,11 @@ class Seeker(threading.Thread):
     def go_on(self, count: int = 1) -> None:
         """Wait until so many more seeks were acknowledged."""
         goal = self.applied + 1_000 * count
-        until(lambda: self.applied >= goal, seconds=20, what=lambda: f"{self.device.user}: {self.other[-5:]}")
+        until(lambda: self.applied >= goal, seconds=20, what=lambda: f"{self.user}: {self.other[-5:]}")
 
     def be_refused(self, count: int = 1) -> None:
         goal = self.refused + count
-        until(lambda: self.refused >= goal, seconds=20, what=lambda: f"{self.device.user}: {self.other[-5:]}")
+        until(lambda: self.refused >= goal, seconds=20, what=lambda: f"{self.user}: {self.other[-5:]}")
 
     def run(self) -> None:
         # Few enough for the hundred requests a minute.
@@ -186,29 +189,31 @@ def saved(file: Path) -> dict[str, UserRecord]:
 
 def outage(server: Server, fault: Callable[[Server], AbstractContextManager[None]], said: str) -> None:
     """Break the database under two users' hands, and mend it."""
-    server.start()
-    with Seeker(server, "alice") as alice, Seeker(server, "bob") as bob:
+    errors = server.process.errors
+    before = len(errors)
+
+    def logged(text: str) -> list[str]:
+        return [line for line in errors[before:] if text in line]
+
+    with Seeker(server) as one, Seeker(server) as other:
         with fault(server):
-            alice.be_refused(2)
-            bob.be_refused(2)
-            # A question is answered as well, and the time is told.
+            one.be_refused(2)
+            other.be_refused(2)
             status, body = health(server)
             assert (status, body["status"], body["coordinator"]) == (503, "failing", False), body
             assert said in body["detail"], body
-            complaints = [line for line in server.process.errors if "the database fails" in line]
-            assert len(complaints) == 1, server.process.output
-            assert said in complaints[0]
-            assert not any("Traceback" in line for line in server.process.errors)
-        alice.go_on(2)
-        bob.go_on(2)
+            (complaint,) = logged("the database fails")
+            assert said in complaint
+        one.go_on(2)
+        other.go_on(2)
         until(lambda: health(server)[0] == 200, what="healthz is well again")
-        assert len([line for line in server.process.errors if "works again" in line]) == 1
-    server.kill()
-    acknowledged = {"alice": alice, "bob": bob}
-    for user, record in saved(database(server)).items():
-        seeker = acknowledged[user]
-        assert seeker.applied <= record.playback.position_ms <= seeker.asked
-        assert record.playback.queue == tuple(TRACKS)
+    assert len(logged("works again")) == 1
+    assert not logged("Traceback")
+    users = saved(database(server))
+    for seeker in (one, other):
+        playback = users[seeker.user].playback
+        assert seeker.applied <= playback.position_ms <= seeker.asked
+        assert playback.queue == tuple(TRACKS)
 
 
 @pytest.fixture
@@ -220,14 +225,21 @@ def stopped(tmp_path: Path) -> Iterator[Server]:
         server.kill()
 
 
-def test_a_locked_database_refuses_at_once_and_goes_on_when_the_lock_is_gone(stopped: Server) -> None:
-    outage(stopped, locked, "locked by another process")
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with serving(tmp_path_factory.mktemp("storage")) as server:
+        yield server
+
+
+def test_a_locked_database_refuses_at_once_and_goes_on_when_the_lock_is_gone(running: Server) -> None:
+    outage(running, locked, "locked by another process")
 
 
 def test_a_full_disk_refuses_and_goes_on_when_there_is_room(tmp_path: Path) -> None:
     with small_disk(tmp_path) as mounted:
         server = Server(tmp_path)
         try:
+            server.start()
             if mounted:
                 outage(server, full, "the disk is full")
             else:
@@ -236,8 +248,8 @@ def test_a_full_disk_refuses_and_goes_on_when_there_is_room(tmp_path: Path) -> N
             server.kill()
 
 
-def test_a_disk_that_fails_refuses_and_goes_on_when_it_works(stopped: Server) -> None:
-    outage(stopped, failing, "cannot be read or written")
+def test_a_disk_that_fails_refuses_and_goes_on_when_it_works(running: Server) -> None:
+    outage(running, failing, "cannot be read or written")
 
 
 def damage(file: Path) -> None:
@@ -259,7 +271,7 @@ def test_a_damaged_file_refuses_requests_and_the_next_start_until_a_backup_is_re
 ) -> None:
     server, copy = stopped, tmp_path / "copy.db"
     server.start()
-    with Seeker(server, "alice") as alice:
+    with Seeker(server) as alice:
         known = alice.applied
         assert server.run("backup", str(copy)).returncode == 0
         alice.go_on()
@@ -290,19 +302,18 @@ def test_a_damaged_file_refuses_requests_and_the_next_start_until_a_backup_is_re
         Path(f"{database(server)}{end}").unlink(missing_ok=True)
     shutil.copy(copy, database(server))
     server.start()
-    assert known <= saved(database(server))["alice"].playback.position_ms <= alice.applied
+    assert known <= saved(database(server))[alice.user].playback.position_ms <= alice.applied
 
 
-def test_backup_and_check_work_while_the_server_writes(stopped: Server, tmp_path: Path) -> None:
-    server, copy = stopped, tmp_path / "copy.db"
-    server.start()
-    with Seeker(server, "alice") as alice, Seeker(server, "bob") as bob:
-        before = {"alice": alice.applied, "bob": bob.applied}
+def test_backup_and_check_work_while_the_server_writes(running: Server, tmp_path: Path) -> None:
+    server, copy = running, tmp_path / "copy.db"
+    with Seeker(server) as alice, Seeker(server) as bob:
+        before = {one: one.applied for one in (alice, bob)}
         done = server.run("backup", str(copy))
         assert done.returncode == 0, done.stderr
-        after = {"alice": alice.asked, "bob": bob.asked}
-        for user, record in saved(copy).items():
-            assert before[user] <= record.playback.position_ms <= after[user]
+        users = saved(copy)
+        for one, known in before.items():
+            assert known <= users[one.user].playback.position_ms <= one.asked
         done = server.run("check")
         assert (done.returncode, done.stdout) == (0, "The database is sound.\n"), done.stderr
         alice.go_on()

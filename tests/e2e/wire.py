@@ -112,7 +112,8 @@ class WireDevice:
             seen.append(message["type"])
         raise AssertionError(f"{self.name} did not hear {kind} {fields}; heard {seen}")
 
-    def register(self, **more: Any) -> Message:
+    def introduce(self, **more: Any) -> None:
+        """Send `register`."""
         able = {
             "can_render": self.can_render,
             "can_control": True,
@@ -122,6 +123,9 @@ class WireDevice:
         }
         device = {"name": self.name, "device_type": "desktop", "capabilities": able, "volume": 0.5}
         self.up("register", {"type": "register", "conn": self.conn, "device": device, "protocol": 1, **more})
+
+    def register(self, **more: Any) -> Message:
+        self.introduce(**more)
         return self.hear("registered", conn=self.conn)
 
     def command(self, command: Message, **more: Any) -> str:

@@ -33,6 +33,7 @@ class LocalLink:
         self._will = Will(will.topic, will.payload, will.qos, will.retain)
         self._deliver = deliver
         self._client: LocalClient | None = None
+        self._retained: set[str] = set()
         self.lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def __aenter__(self) -> Self:
@@ -53,7 +54,9 @@ class LocalLink:
             self._client.disconnect()
 
     def _take(self, topic: str, payload: bytes, retained: bool) -> None:
-        if not retained:
+        if retained:
+            self._retained.add(topic)
+        else:
             self._deliver(topic, payload)
 
     def _ended(self) -> None:
@@ -65,6 +68,17 @@ class LocalLink:
         """Hand it to the broker."""
         if self._client is not None:
             self._client.publish(out.topic, out.payload, qos=out.qos, retain=out.retain)
+
+    async def retained(self, pattern: str) -> frozenset[str]:
+        """The topics that hold a retained message."""
+        assert self._client is not None  # noqa: S101 (entered)
+        self._retained.clear()
+        try:
+            await self._client.subscribe(pattern)
+            await self._client.unsubscribe(pattern)
+        except SoulBrokerError as error:
+            raise LinkError(str(error)) from error
+        return frozenset(self._retained)
 
     async def drain(self) -> None:
         """Nothing is ever under way; others get their turn."""

@@ -36,10 +36,13 @@ class _Delivery(asyncio.Queue[aiomqtt.Message]):
     """aiomqtt hands every message to a queue; this one hands it on at once."""
 
     deliver: Callable[[str, bytes], None]
+    retained: set[str]
 
     def put_nowait(self, item: aiomqtt.Message) -> None:
         # A message of a device is never retained (the broker refuses it); one that is, is no news.
-        if not item.retain:
+        if item.retain:
+            self.retained.add(item.topic.value)
+        else:
             self.deliver(item.topic.value, bytes(item.payload or b""))
 
 
@@ -72,7 +75,9 @@ class MqttLink:
         secure = parts.scheme in {"mqtts", "wss"}
         web = parts.scheme in {"ws", "wss"}
         defaults = {"mqtt": 1883, "mqtts": 8883, "ws": 80, "wss": 443}
-        queue_type = type("_BoundDelivery", (_Delivery,), {"deliver": staticmethod(deliver)})
+        self._retained: set[str] = set()
+        bound = {"deliver": staticmethod(deliver), "retained": self._retained}
+        queue_type = type("_BoundDelivery", (_Delivery,), bound)
         logger = logging.getLogger("soul_coordinator.mqtt")
         logger.setLevel(logging.ERROR)
         self._client = aiomqtt.Client(
@@ -146,6 +151,16 @@ class MqttLink:
             await self._client.publish(out.topic, out.payload, qos=out.qos, retain=out.retain)
         except aiomqtt.MqttError as error:
             self._fail(error)
+
+    async def retained(self, pattern: str) -> frozenset[str]:
+        """The topics that hold a retained message: a broker sends them before it answers what follows."""
+        self._retained.clear()
+        try:
+            await self._client.subscribe(pattern, qos=0)
+            await self._client.unsubscribe(pattern)
+        except aiomqtt.MqttError as error:
+            raise LinkError(str(error)) from error
+        return frozenset(self._retained)
 
     async def drain(self) -> None:
         """Wait until few enough publishes are under way."""

@@ -25,6 +25,7 @@ from soul_coordinator.adapters.sqlite_connection import (
     COORDINATOR_BUSY_MS,
     Durability,
     connect,
+    mark_for_scrub,
     reading,
     scrub,
     transaction,
@@ -32,8 +33,8 @@ from soul_coordinator.adapters.sqlite_connection import (
 from soul_coordinator.adapters.sqlite_errors import RESTORE, StoreCorrupt, StoreError, store_error
 from soul_coordinator.adapters.sqlite_load import load_users
 from soul_coordinator.adapters.sqlite_migrations import migrate
-from soul_coordinator.adapters.sqlite_save import apply_save, user_hash, user_of
-from soul_coordinator.core.effects import ForgetDevice, Save
+from soul_coordinator.adapters.sqlite_save import apply_save, leaves_no_byte, user_hash, user_of
+from soul_coordinator.core.effects import Save
 from soul_coordinator.core.records import UserRecord
 from soul_coordinator.core.values import Instant
 
@@ -118,8 +119,9 @@ class SqliteStore:
             for save in saves:
                 if user_of(save) in writable:
                     apply_save(connection, save, now=now)
-        if any(isinstance(save, ForgetDevice) for save in saves):
-            self._scrub_due = True
+            if scrub_due := any(leaves_no_byte(save) for save in saves):
+                mark_for_scrub(connection)
+        self._scrub_due |= scrub_due
         self._scrub_if_due()
 
     def accounts_version(self) -> int:

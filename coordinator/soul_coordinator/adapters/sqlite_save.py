@@ -6,7 +6,6 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Final, assert_never
 
-from soul_coordinator.adapters.sqlite_connection import mark_for_scrub
 from soul_coordinator.core.effects import (
     DropPending,
     DropReceipts,
@@ -117,6 +116,17 @@ def user_of(save: Save) -> str:
             assert_never(save)
 
 
+def leaves_no_byte(save: Save) -> bool:
+    """Whether what was there must not stay in the gaps of the file either: a device, a purged queue."""
+    match save:
+        case ForgetDevice():
+            return True
+        case SavePlayback(_, playback, with_queue):
+            return with_queue and playback.device_id is None and not playback.queue
+        case _:
+            return False
+
+
 def apply_save(connection: sqlite3.Connection, save: Save, *, now: Instant) -> None:
     """Do one save. The user's row must be there."""
     match save:
@@ -170,7 +180,6 @@ def device_hash(user: str, device: str) -> bytes:
 def _forget(connection: sqlite3.Connection, user: str, device: str, why: Forgotten, now: Instant) -> None:
     for statement in _FORGET:
         connection.execute(statement, {"user": user, "device": device})
-    mark_for_scrub(connection)
     if why != "deleted":
         # A month unseen, or a guest whose time is over: the token lives or ends by itself, nameless.
         connection.execute(

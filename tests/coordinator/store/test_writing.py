@@ -73,6 +73,10 @@ class Desk:
         if not self._saved(message):
             self.unsaved.append(out.payload.decode())
 
+    async def retained(self, pattern: str) -> frozenset[str]:
+        del pattern
+        return frozenset()
+
     async def drain(self) -> None:
         await asyncio.sleep(0)
 
