@@ -2,9 +2,12 @@
 
 import uuid
 from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
+from client.other_broker import mosquitto
 from serving import Server, serving
 from soul_coordinator.accounts import Accounts
 
@@ -32,3 +35,20 @@ def user(accounts: Accounts) -> str:
 @pytest.fixture
 def token(accounts: Accounts, user: str) -> str:
     return accounts.issue(user).token
+
+
+@pytest.fixture(scope="session")
+def ports(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, int]]:
+    """mosquitto's TCP and WebSocket ports."""
+    with mosquitto(tmp_path_factory.mktemp("mosquitto")) as listening:
+        yield listening
+
+
+@pytest.fixture
+def brokers(tmp_path: Path) -> Iterator[list[int]]:
+    """The TCP ports of four brokers of one's own."""
+    with ExitStack() as stack:
+        folders = [tmp_path / str(number) for number in range(4)]
+        for folder in folders:
+            folder.mkdir()
+        yield [stack.enter_context(mosquitto(folder))[0] for folder in folders]

@@ -1,48 +1,14 @@
 """Links to a broker that is not ours: what any MQTT server must do is enough."""
 
 import asyncio
-import shutil
 import socket
-import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from serving import free_ports
 from soul_connect.address import Address, parse_url, trust
 from soul_connect.link import Dial, LinkLost, LinkUntrusted
 from soul_connect.transport import MqttLink, open_link
-from waiting import until
-
-MOSQUITTO = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
-
-
-@pytest.fixture(scope="module")
-def ports(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, int]]:
-    """mosquitto's TCP and WebSocket ports."""
-    assert MOSQUITTO, "mosquitto is not installed; see tests/system-packages.sh"
-    tcp, websocket = free_ports(2)
-    config: Path = tmp_path_factory.mktemp("mosquitto") / "mosquitto.conf"
-    config.write_text(
-        f"allow_anonymous true\nlistener {tcp} 127.0.0.1\n"
-        f"listener {websocket} 127.0.0.1\nprotocol websockets\n"
-    )
-    process = subprocess.Popen([MOSQUITTO, "-c", str(config)], stderr=subprocess.DEVNULL)
-    try:
-        until(lambda: _listens(tcp) and _listens(websocket))
-        yield tcp, websocket
-    finally:
-        process.kill()
-        process.wait()
-
-
-def _listens(port: int) -> bool:
-    try:
-        socket.create_connection(("127.0.0.1", port), 1).close()
-    except OSError:
-        return False
-    return True
 
 
 def dial(url: str, client_id: str, **options: object) -> Dial:

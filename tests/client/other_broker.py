@@ -1,0 +1,40 @@
+"""mosquitto: a broker that is not ours."""
+
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from serving import free_ports
+from waiting import until
+
+MOSQUITTO = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
+
+
+@contextmanager
+def mosquitto(folder: Path) -> Iterator[tuple[int, int]]:
+    """A running one that lets everybody in; its TCP and WebSocket ports."""
+    assert MOSQUITTO, "mosquitto is not installed; see tests/system-packages.sh"
+    tcp, websocket = free_ports(2)
+    config = folder / "mosquitto.conf"
+    config.write_text(
+        f"allow_anonymous true\nlistener {tcp} 127.0.0.1\n"
+        f"listener {websocket} 127.0.0.1\nprotocol websockets\n"
+    )
+    process = subprocess.Popen([MOSQUITTO, "-c", str(config)], stderr=subprocess.DEVNULL)
+    try:
+        until(lambda: _listens(tcp) and _listens(websocket))
+        yield tcp, websocket
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), 1).close()
+    except OSError:
+        return False
+    return True
