@@ -130,6 +130,7 @@ async def test_a_session_is_forgotten_after_its_time(start: Start) -> None:
     client.send(wire.DISCONNECT)
     await client.closed()
     await until_async(lambda: not running.broker.statistics.sessions)
+    assert running.broker.statistics.sessions_expired == 1
     again = await running.raw()
     again.send(wire.connect("looking", "alice", mint("alice", "observer"), clean=False))
     await again.expect(wire.ACCEPTED)

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 import structlog.testing
+from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -72,6 +73,36 @@ async def test_the_http_port_counts_before_and_after_its_first_request(start: St
     raw.send(b"GET /healthz HTTP/1.1\r\n\r\n")
     assert b"200 OK" in await raw.closed()
     await until_async(lambda: running.broker.statistics.connections == 1)
+
+
+async def test_a_connection_kept_open_for_http_counts(start: Start) -> None:
+    """aiohttp serves it: a crowd of browsers that say nothing more has its bound as well."""
+
+    async def hello(_request: web.Request) -> web.Response:
+        return web.Response(text="hello")
+
+    application = web.Application()
+    application.router.add_get("/", hello)
+    runner = web.AppRunner(application)
+    await runner.setup()
+    try:
+        settings = replace(SETTINGS, connections_per_address=3)
+        running: Running = await start(http_factory=runner.server, settings=settings)
+        http = running.broker.addresses["http"]
+        kept = [await running.stack.enter_async_context(await Raw.open(http)) for _ in range(3)]
+        for _ in range(2):
+            for raw in kept:
+                raw.send(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+                assert b"200 OK" in await raw.reader.readuntil(b"hello")
+        assert running.broker.statistics.connections == 3
+        assert await (await running.stack.enter_async_context(await Raw.open(http))).closed() == b""
+        kept[0].drop()
+        await until_async(lambda: running.broker.statistics.connections == 2)
+        async with asyncio.timeout(2):
+            await running.broker.shutdown()
+        assert await kept[1].closed() == b""
+    finally:
+        await runner.cleanup()
 
 
 async def test_behind_a_proxy_the_address_is_the_one_it_names(start: Start) -> None:

@@ -1,0 +1,130 @@
+"""The brokers under measurement: ours, Debian's mosquitto and stock amqtt, each a process on one core.
+
+Ours verifies tokens and applies the ACL, as `soul-connect serve` does; the other two admit everybody.
+"""
+
+import contextlib
+import os
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from serving import free_ports
+from soul_broker.certificates import own_certificates
+
+TESTS: Final = Path(__file__).parents[1]
+NAMES: Final = ("soul", "mosquitto", "amqtt")
+_CORES: Final = sorted(os.sched_getaffinity(0))
+
+
+class Credentials(NamedTuple):
+    """How one device connects; a password that nobody looks at where there is no token."""
+
+    user: str
+    device: str
+    password: str
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A started broker."""
+
+    name: str
+    pid: int
+    tcp: int
+    tls: int
+    ws: int
+    authority: Path
+    service: Credentials
+    devices: tuple[Credentials, ...]
+
+    def rss(self) -> int:
+        """Resident memory in KB."""
+        for line in Path(f"/proc/{self.pid}/status").read_text(encoding="utf-8").splitlines():
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1])
+        raise RuntimeError("no VmRSS")
+
+    def cpu(self) -> float:
+        """CPU seconds used so far."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def load_on_another_core() -> None:
+    """This process makes the load: it leaves the first core to the brokers, where there are two."""
+    if len(_CORES) > 1:
+        os.sched_setaffinity(0, _CORES[1:])
+
+
+@contextlib.contextmanager
+def started(name: str, folder: Path, *, users: int, each: int = 1) -> Iterator[Engine]:
+    """A broker for so many users with `each` devices; stopped at the end."""
+    own_certificates(folder)
+    ports = free_ports(3)
+    if name == "mosquitto":
+        program = _mosquitto(folder, ports)
+    else:
+        arguments = (str(folder), str(users), str(each), *map(str, ports))
+        program = [sys.executable, "-m", "bench.broker_servers", name, *arguments]
+    process = subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=TESTS)
+    try:
+        os.sched_setaffinity(process.pid, _CORES[:1])
+        if name == "mosquitto":
+            _await_port(ports[0])
+        else:
+            assert process.stdout is not None
+            assert process.stdout.readline(), f"{name} did not start"
+        service, devices = _credentials(folder / "tokens", users, each)
+        yield Engine(name, process.pid, ports[0], ports[1], ports[2], folder / "ca.pem", service, devices)
+    finally:
+        process.kill()
+        process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
+
+
+def _mosquitto(folder: Path, ports: list[int]) -> list[str]:
+    for name in ("ca.pem", "server.pem", "server-key.pem"):
+        (folder / name).chmod(0o644)
+    folder.chmod(0o755)
+    configuration = f"""
+user root
+per_listener_settings false
+allow_anonymous true
+persistence false
+max_queued_messages 1000000
+listener {ports[0]} 127.0.0.1
+listener {ports[1]} 127.0.0.1
+certfile {folder}/server.pem
+keyfile {folder}/server-key.pem
+listener {ports[2]} 127.0.0.1
+protocol websockets
+"""
+    (folder / "mosquitto.conf").write_text(configuration, encoding="utf-8")
+    return ["/usr/sbin/mosquitto", "-c", str(folder / "mosquitto.conf")]
+
+
+def _await_port(port: int) -> None:
+    import socket  # noqa: PLC0415 (for this only)
+
+    for _ in range(100):
+        with contextlib.suppress(OSError):
+            socket.create_connection(("127.0.0.1", port)).close()
+            return
+        time.sleep(0.05)
+    raise RuntimeError("mosquitto did not start")
+
+
+def _credentials(tokens: Path, users: int, each: int) -> tuple[Credentials, tuple[Credentials, ...]]:
+    if not tokens.exists():
+        names = [f"bench-{number}" for number in range(users) for _ in range(each)]
+        devices = [Credentials(name, str(uuid.uuid4()), "x") for name in names]
+        return Credentials("coordinator", "service", "x"), tuple(devices)
+    lines = [Credentials(*line.split()) for line in tokens.read_text(encoding="utf-8").splitlines()]
+    return lines[0], tuple(lines[1:])
