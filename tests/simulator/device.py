@@ -44,7 +44,6 @@ class Device:
         self.linked = self.registered = self.limited = self.contested = False
         self.coordinator: str | None = None
         self.music = Music()
-        self.music.windowed = self.able.max_payload_bytes is not None
         self.executed: deque[str] = deque(maxlen=64)
         self.open: dict[str, int] = {}
         self.known: dict[str, Any] = {}
@@ -136,7 +135,6 @@ class Device:
         self.cut()
         self.music = Music()
         self.music.rate = self.rate
-        self.music.windowed = self.able.max_payload_bytes is not None
         self.executed.clear()
         self.open.clear()
         self.known = {}
@@ -218,7 +216,7 @@ class Device:
             self.music.load(state, self.time.now, playing=False)
             self.music.epoch = state["epoch"]
         if self.music.epoch is not None:
-            self.say_state(queue=not self.music.windowed)
+            self.say_state(queue=not self.able.max_payload_bytes)
 
     def _error(self, message: Message) -> None:
         if message["code"] == "not_registered" and self.registered:
@@ -292,7 +290,7 @@ class Device:
 
     def _take(self, epoch: int) -> None:
         """It is the renderer, and nobody told it what to play: the state says that, if it was heard."""
-        if self.known.get("epoch") == epoch and not self.music.windowed:
+        if self.known.get("epoch") == epoch and not self.able.max_payload_bytes:
             self.music.load(self.known, self.time.now, playing=False)
         else:
             self.music.forget()

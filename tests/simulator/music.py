@@ -48,13 +48,14 @@ class Music:
     def start(self, epoch: int, queue: tuple[str, ...], now: int) -> None:
         self.epoch, self.queue, self.place, self.playing = epoch, queue, 0, True
         self.untold = False
-        self.offset = 0
+        self.offset, self.windowed = 0, False
         self._set(0, now)
 
     def load(self, state: Mapping[str, Any], now: int, *, playing: bool) -> None:
         self.untold = False
         self.queue = tuple(state["queue"])
         self.place, self.offset = state["queue_position"], state.get("queue_offset", 0)
+        self.windowed = "queue_offset" in state
         self.shuffle, self.repeat = state["shuffle"], state["repeat_mode"]
         self.playing = playing
         self._set(state["position_ms"], now)
@@ -83,9 +84,10 @@ class Music:
             self._take_queue(command, now)
         elif kind == "set_window":
             self.queue, self.offset = tuple(command["queue"]), command["queue_offset"]
+            self.windowed = True
 
     def _take_queue(self, command: Mapping[str, Any], now: int) -> None:
-        self.offset = command.get("queue_offset", 0)
+        self.offset, self.windowed = command.get("queue_offset", 0), "queue_offset" in command
         if command["type"] == "set_queue":
             self.queue = tuple(command["tracks"])
             self.place = command["start_index"]

@@ -10,16 +10,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from simulator.invariants import BrokenError, Invariants, require
+from simulator.invariants import BrokenError, require
 from simulator.links import Time
-from simulator.moment import Moment, before
-from simulator.playback_rules import PlaybackRules
-from simulator.presence_rules import PresenceRules
-from simulator.request_rules import RequestRules
+from simulator.rules import Rules
 from simulator.store import MemoryStore
 from soul_coordinator.core import events
 from soul_coordinator.core.coordinator import Coordinator
-from soul_coordinator.core.effects import CloseConnection, Effect, Execute, ForgetDevice, Publish, Reply
+from soul_coordinator.core.effects import CloseConnection, Effect, Execute, Publish, Reply
 from soul_coordinator.core.events import DeadlineReached
 
 COMPARED_EVERY = 25
@@ -50,9 +47,7 @@ class Process:
     ) -> None:
         self.time, self._tell, self._note = time, tell, note
         self.store = MemoryStore()
-        self.watch = Invariants(self.store)
-        self.presence, self.requests = PresenceRules(), RequestRules(self.store)
-        self.playback = PlaybackRules()
+        self.rules = Rules(self.store)
         self.core: Coordinator | None = None
         self.handled = self.starts = self.kills = 0
         self.commit_ms = self.late_ms = 0
@@ -72,19 +67,15 @@ class Process:
         if self.core is not None:
             return
         self.starts += 1
-        now = self.watch.now = self.time.now
-        for user in tuple(self.unheard):
-            self.removed(user)
-        self.watch.restarted()
-        self.presence.restarted(
-            now, {(user, device) for user, rows in self.store.users.items() for device in rows.devices}
-        )
-        self.requests.restarted()
-        self.playback.restarted()
+        now = self.time.now
+        for user in self.unheard:
+            self.rules.removed(user)
+        self.unheard.clear()
+        self.rules.killed(now)
         self.core = Coordinator(coordinator_id=f"c{self.starts}", users=self.store.load(), now=now)
         effects = self._guarded(lambda core: core.start(now=now))
         self._note("the coordinator starts", effects)
-        self.watch.after(None, effects, (None, None, False))
+        self.rules.started(effects)
         self._commit(list(effects))
         self.on_start()
 
@@ -132,7 +123,6 @@ class Process:
         core = self.core
         if core is None:
             return
-        self.watch.now = self.time.now
         effects: list[Effect] = []
         while self._inbox:
             effects += self._decided(core, self._inbox.popleft())
@@ -141,25 +131,17 @@ class Process:
             effects += self._decided(core, DeadlineReached())
             due = core.next_deadline()
             require(due is None or due > self.time.now, f"what was due at {due} is due still")
-        self.watch.nobody_waits()
+        self.rules.nobody_waits()
         self._commit(effects)
 
     def _decided(self, core: Coordinator, event: events.Event) -> Sequence[Effect]:
-        was, known = self.watch.before(core, event), before(core, event, self.time.now)
+        self.rules.coming(core, event, self.time.now)
         effects = self._guarded(lambda core: core.handle(event, now=self.time.now))
         self.handled += 1
         self._note(event, effects)
-        self.watch.after(event, effects, was)
+        self.rules.decided(core, event, effects)
         if isinstance(event, events.UserRemoved):
-            self.removed(event.user)
-            return effects
-        moment = Moment(core, self.time.now, event, known, effects)
-        self.presence.check(moment)
-        self.requests.check(moment)
-        self.playback.check(moment)
-        for effect in effects:
-            if isinstance(effect, ForgetDevice):
-                self.watch.forgotten(effect.device)
+            self.unheard.discard(event.user)
         return effects
 
     def _guarded(self, what: Callable[[Coordinator], Sequence[Effect]]) -> Sequence[Effect]:
@@ -169,12 +151,6 @@ class Process:
             return what(self.core)
         except Exception as error:
             raise BrokenError(f"the core failed: {error!r}") from error
-
-    def removed(self, user: str) -> None:
-        """A user is gone, and all that was watched of it; one of that name may come again."""
-        self.unheard.discard(user)
-        for rules in (self.watch, self.presence, self.requests, self.playback):
-            rules.removed(user)
 
     # Saving and telling
 
@@ -205,5 +181,4 @@ class Process:
             return
         self._batches += 1
         if self._batches % COMPARED_EVERY == 0 and self.core is not None:
-            self.watch.saved(self.core)
-            self.presence.still(self.core, self.time.now)
+            self.rules.saved(self.core)

@@ -152,7 +152,7 @@ class World:
         """Whether two devices play in one epoch."""
         music = device.music
         if music.playing and music.epoch is not None:
-            self.process.watch.sounds(device.place.user, music.epoch, device.place.device)
+            self.process.rules.sounds(device.place.user, music.epoch, device.place.device)
 
     # Time
 
@@ -179,9 +179,9 @@ class World:
                 device.cut()
                 device.open.clear()
         self.run(until)
-        self.process.watch.forget_old()
+        self.process.rules.forget_old()
 
     def sleep(self, ms: int) -> None:
         """The coordinator's machine stands still for `ms`; what comes meanwhile waits for it."""
         self.time.now += ms
-        self.process.watch.asleep(ms)
+        self.process.rules.asleep(ms)

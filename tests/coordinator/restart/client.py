@@ -366,7 +366,7 @@ class Client:
     # Reporting
 
     def report(self, *, queue: bool = False) -> Report:
-        return self.music.report(self.now, 0, self.volume, queue=queue)
+        return self.music.report(self.now, self.now, self.volume, queue=queue)
 
     def tell(self, *, queue: bool = False) -> None:
         """Report, and again every few seconds while it plays."""
