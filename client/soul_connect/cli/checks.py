@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
+from soul_connect.address import Address, parse_url, trust
 from soul_connect.cli.exits import CliError, Exit, explain
 from soul_connect.cli.link import Server, knock
+from soul_connect.cli.probe import speaks_mqtt
 from soul_connect.cli.tokens import token_dates
 from soul_connect.client import ConnectClient
 from soul_connect.errors import LinkError, SoulConnectError, UnreachableError
 from soul_connect.settings import SettingsError
-from soul_connect.transport import Address, parse_url, trust
 
 if TYPE_CHECKING:
     from soul_connect.settings import ClientSettings
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 _SECONDS: Final = 5.0
 _CLOCK_MS: Final = 2_000
 """More than this between the clocks is worth a word: commands carry times, but of the server's clock."""
+_CLOCK_FAR_MS: Final = 60_000
+"""More than this, and dates are judged wrongly."""
 _SOON: Final = 7 * 24 * 3600
 
 
@@ -60,6 +63,10 @@ async def examine(server: Server) -> AsyncIterator[Finding]:
         yield certificate
         if not certificate.ok:
             return
+    broker = await _broker(address, settings)
+    yield broker
+    if not broker.ok:
+        return
     try:
         _, token = server.settings_with_token()
     except CliError as error:
@@ -99,6 +106,16 @@ async def _certificate(address: Address, settings: "ClientSettings") -> Finding:
     return Finding("certificate", True, text, "Renew it soon." if soon else None)
 
 
+async def _broker(address: Address, settings: "ClientSettings") -> Finding:
+    context = trust(settings.ca) if address.tls else None
+    wrong = await asyncio.to_thread(speaks_mqtt, address, context)
+    place = f"{address.host} port {address.port}"
+    if wrong is None:
+        return Finding("broker", True, f"An MQTT broker answers at {place}.")
+    advice = "Look at the address: mqtt:// is port 1883, mqtts:// 8883, and ws:// 8080 with the path /mqtt."
+    return Finding("broker", False, f"There is no MQTT broker at {place}: {wrong}.", advice, Exit.UNREACHABLE)
+
+
 def _token_dates(token: str) -> Finding:
     issued, expires = token_dates(token)
     now = time.time()
@@ -125,12 +142,11 @@ async def _connection(settings: "ClientSettings", token: str) -> AsyncIterator[F
         try:
             await client.connect(timeout=_SECONDS)
         except UnreachableError as error:
-            # The port is open, so that it is either no broker, or the coordinator is missing.
             cause = f": {error.__cause__}" if error.__cause__ else ""
             yield Finding(
                 "coordinator",
                 False,
-                f"The broker is there, but nobody answers{cause}.",
+                f"The broker is there, but the coordinator does not answer{cause}.",
                 "Is the coordinator running? `soul-connect serve` runs both.",
                 Exit.UNREACHABLE,
             )
@@ -158,7 +174,9 @@ def _clock(client: ConnectClient) -> Finding:
     text = f"The server's clock is {abs(offset_ms) / 1000:.1f} s {'ahead' if offset_ms > 0 else 'behind'}."
     if abs(offset_ms) <= _CLOCK_MS:
         return Finding("clock", True, "The clocks agree.")
-    return Finding("clock", True, text, "Music is not harmed, but tokens have dates: set both clocks (NTP).")
+    advice = "Music is not harmed, but tokens and certificates have dates: set both clocks (NTP)."
+    far = abs(offset_ms) > _CLOCK_FAR_MS
+    return Finding("clock", not far, text, advice, Exit.REJECTED if far else Exit.DONE)
 
 
 def _devices(client: ConnectClient) -> Finding:
