@@ -6,6 +6,7 @@ import pytest
 
 from cli.conftest import PASSWORD
 from serving import Server
+from waiting import until
 
 
 @pytest.fixture
@@ -55,3 +56,30 @@ def test_a_wrong_password(server: Server, config: Path) -> None:
 def test_without_a_terminal_to_ask(server: Server) -> None:
     assert server.run("login", server.http).returncode == 2
     assert server.run("login", server.http, "--user", "alice").returncode == 2
+
+
+def test_a_player_gets_a_new_token_when_its_own_ends(server: Server, config: Path) -> None:
+    token = server.token("alice", "--ttl", "3s")
+    config.parent.mkdir(parents=True, exist_ok=True)
+    config.write_text(f'url = "{server.ws_url}"\ntoken = {json.dumps(token)}\n')
+    plain = {**server.env, "SOUL_CONNECT_URL": "", "SOUL_CONNECT_TOKEN": ""}
+    server.env, kept = plain, server.env
+    try:
+        player = server.spawn("player", "--name", "Porch", "--engine", "simulated", "--json")
+        try:
+            player.line("{")
+            until(lambda: token not in config.read_text(), seconds=20)
+            assert stat.S_IMODE(config.stat().st_mode) == 0o600
+            # The commands use the new one as well, and the player is there.
+            until(lambda: _online(server, "Porch"), seconds=20)
+            assert server.run("forget", "Porch").returncode == 0
+        finally:
+            player.kill()
+    finally:
+        server.env = kept
+        config.unlink()
+
+
+def _online(server: Server, name: str) -> bool:
+    found = json.loads(server.run("devices", "--json").stdout or "[]")
+    return any(each["name"] == name and each["is_online"] for each in found)

@@ -62,6 +62,30 @@ def log_in(address: str, user: str, password: str, ca: Path | None) -> Granted:
         raise CliError(Exit.REJECTED, f"{address} does not answer like a Soul Connect server.") from None
 
 
+def renew(url: str, token: str, ca: Path | None) -> Granted:
+    """Ask the server behind a WebSocket address for a token in place of one that ends, or has ended.
+
+    Raises:
+        CliError: unreachable, or refused.
+    """
+    parts = urlsplit(url)
+    scheme = "https" if parts.scheme == "wss" else "http"
+    address = f"{scheme}://{parts.netloc}{parts.path.removesuffix('/mqtt')}"
+    answer = _post(f"{address}/api/refresh", b"", ca, token=token)
+    try:
+        return Granted(str(answer["token"]), str(answer["user"]), answer.get("expires_at"))
+    except KeyError:
+        raise CliError(Exit.REJECTED, f"{address} does not answer like a Soul Connect server.") from None
+
+
+def keep_in_place_of(old: str, new: str) -> None:
+    """Put a token into the user's settings file, if the old one is there."""
+    file = user_config_file()
+    text = file.read_text(encoding="utf-8") if file.exists() else ""
+    if (line := f"token = {json.dumps(old)}") in text:
+        _write_private(file, text.replace(line, f"token = {json.dumps(new)}"))
+
+
 def remember(url: str, token: str, ca: Path | None) -> Path:
     """Write address and token into the user's settings file, which keeps its other lines.
 
@@ -103,8 +127,11 @@ class _NoRedirect(HTTPRedirectHandler):
         return None
 
 
-def _post(address: str, body: bytes, ca: Path | None) -> dict[str, Any]:
-    request = Request(address, body, {"Content-Type": "application/json"})  # noqa: S310 (http or https, checked)
+def _post(address: str, body: bytes, ca: Path | None, *, token: str | None = None) -> dict[str, Any]:
+    headers = {"Content-Type": "application/json"}
+    if token is not None:
+        headers["Authorization"] = f"Bearer {token}"
+    request = Request(address, body, headers)  # noqa: S310 (http or https, checked)
     try:
         trust = ssl.create_default_context(cafile=ca)
         with build_opener(_NoRedirect, HTTPSHandler(context=trust)).open(

@@ -22,7 +22,7 @@ def doctor(json: Json = False, url: Url = None, token: Token = None, ca: Ca = No
         from json import dumps
 
         from soul_connect.cli.checks import examine
-        from soul_connect.cli.show import finding_view, terminal
+        from soul_connect.cli.show import finding_lines, finding_view, terminal
 
         nonlocal first_problem
         console = terminal()
@@ -39,8 +39,11 @@ def doctor(json: Json = False, url: Url = None, token: Token = None, ca: Ca = No
                         "advice": finding.advice,
                     }
                 )
+            elif console.is_terminal:
+                console.print(finding_view(finding.text, finding.advice, ok=finding.ok))
             else:
-                console.print(finding_view(finding.text, finding.advice, ok=finding.ok), soft_wrap=True)
+                for line in finding_lines(finding.text, finding.advice, ok=finding.ok):
+                    say(line)
         if json:
             say(dumps(found))
 

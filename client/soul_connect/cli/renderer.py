@@ -11,9 +11,12 @@ from collections.abc import Coroutine, Iterator
 from dataclasses import dataclass
 from json import dumps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
+from soul_connect.cli.account import keep_in_place_of, renew
+from soul_connect.cli.exits import CliError, Exit
 from soul_connect.cli.link import Server, say
+from soul_connect.client import TokenSource
 from soul_connect.device_file import DeviceFile
 from soul_connect.identity import read_token
 from soul_connect.players.engine import Engine
@@ -23,6 +26,10 @@ from soul_connect.players.simulated import SimulatedEngine
 
 if TYPE_CHECKING:
     from soul_connect.cli.player import EngineName
+    from soul_connect.settings import ClientSettings
+
+_RENEW_SECONDS: Final = 5.0
+"""How long to wait for a web port that is not there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,9 +64,33 @@ def run_player(server: Server, wanted: Wanted, *, json: bool) -> None:
             name=name,
             volume=wanted.volume,
             ca_file=settings.ca,
+            new_token=_renewing(settings, token),
             device_file=_device_file(wanted.device_file, name, token),
         )
         asyncio.run(_until_signal(_playing(player, wanted.engine, json=json)))
+
+
+def _renewing(settings: "ClientSettings", token: str) -> TokenSource | None:
+    """Tokens in place of those that end. Only the web port gives them, so the address must be of that."""
+    if not settings.url.startswith(("ws://", "wss://")):
+        return None
+    current = token
+
+    async def next_token() -> str | None:
+        nonlocal current
+        while True:
+            try:
+                granted = await asyncio.to_thread(renew, settings.url, current, settings.ca)
+            except CliError as error:
+                if error.code is not Exit.UNREACHABLE:
+                    return None
+                await asyncio.sleep(_RENEW_SECONDS)
+                continue
+            keep_in_place_of(current, granted.token)
+            current = granted.token
+            return current
+
+    return next_token
 
 
 @contextlib.contextmanager

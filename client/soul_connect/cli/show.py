@@ -136,13 +136,21 @@ def queue_view(state: PlaybackState | None, *, rows: int) -> RenderableType | No
     return Group(Text("Next", style="bold"), *lines)
 
 
-def finding_view(text: str, advice: str | None, *, ok: bool) -> Text:
+def finding_view(text: str, advice: str | None, *, ok: bool) -> RenderableType:
     """A line of `doctor`: what was found, and below it what to do."""
-    mark, style = ("ok  ", "green") if ok else ("bad ", "bold red")
-    view = Text.assemble((mark, style), text)
+    mark, style = ("ok", "green") if ok else ("bad", "bold red")
+    view = Table.grid(padding=(0, 1, 0, 0))
+    view.add_column(width=3)
+    view.add_column(overflow="fold")
+    view.add_row(Text(mark, style=style), text)
     if advice is not None:
-        view.append(f"\n    {advice}", style="yellow")
+        view.add_row("", Text(advice, style="yellow"))
     return view
+
+
+def finding_lines(text: str, advice: str | None, *, ok: bool) -> list[str]:
+    """The same where nothing is drawn: a line each, never broken."""
+    return [f"{'ok' if ok else 'bad':<4}{text}", *([f"    {advice}"] if advice is not None else [])]
 
 
 def _headline(state: PlaybackState, icons: bool) -> Text:
