@@ -41,6 +41,9 @@ CHECK_EVERY = 20_000
 GROWTH_ALLOWED = 200
 """Objects of ours, beyond those of the first count: a lazily made one is no leak."""
 
+HIGH_WATER = 1_000
+"""Bytes that wait in a socket before its protocol is asked to write no more."""
+
 DAY = 86_400
 DEVICES = ("00000000-0000-4000-8000-000000000001", "00000000-0000-4000-8000-000000000002")
 DEVICE_TOKEN = mint(ttl=DAY)
@@ -156,9 +159,11 @@ def codec(data: bytes) -> None:
 
 
 class MemoryTransport:
-    """A socket of the HTTP port. What is written is read by nobody."""
+    """A socket of the HTTP port. What is written is gone at once, or where the peer is `stuck`, stays."""
 
-    def __init__(self, factory: Callable[[], Any], later: list[Callable[[], None]]) -> None:
+    def __init__(self, factory: Callable[[], Any], later: list[Callable[[], None]], *, stuck: bool) -> None:
+        self.stuck = stuck
+        self.waiting = 0
         self.protocol: Any = factory()  # made by us, replaced by others
         self.later = later
         self.closing = False
@@ -175,6 +180,13 @@ class MemoryTransport:
 
     def write(self, data: bytes) -> None:
         assert data
+        if self.stuck:
+            before, self.waiting = self.waiting, self.waiting + len(data)
+            if before <= HIGH_WATER < self.waiting:
+                self.protocol.pause_writing()
+
+    def get_write_buffer_size(self) -> int:
+        return self.waiting
 
     def close(self) -> None:
         if not self.closing:
@@ -193,8 +205,11 @@ def http_port(data: bytes) -> None:
     """A request, a WebSocket and its frames, in whatever pieces."""
     reader = Reader(data)
     world = World(VERIFIER)
-    transport = MemoryTransport(lambda: HttpPort(world.hub, world.gate, None), world.soon)
-    pieces: list[bytes] = [UPGRADE] if reader.byte() & 1 else []
+    flags = reader.byte()
+    transport = MemoryTransport(
+        lambda: HttpPort(world.hub, world.gate, None), world.soon, stuck=bool(flags & 2)
+    )
+    pieces: list[bytes] = [UPGRADE] if flags & 1 else []
     while reader.more():
         step = reader.byte()
         match step & 0x03:

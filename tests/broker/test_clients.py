@@ -193,6 +193,8 @@ class Scripted:
     def __init__(self, answer: Callable[[Packet], bytes | None]) -> None:
         self.answer = answer
         self.said: list[Packet] = []
+        self.left = 0
+        """How many clients have closed, before we did."""
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         decoder = Decoder(1 << 20, TopicMemory())
@@ -205,6 +207,7 @@ class Scripted:
                     writer.close()
                     return
                 writer.write(answer)
+        self.left += 1
         writer.close()
 
     @contextlib.asynccontextmanager
@@ -225,6 +228,15 @@ async def test_a_quiet_client_pings() -> None:
     ):
         await until_async(lambda: sum(isinstance(each, PingRequest) for each in scripted.said) == 1)
     assert [type(each) for each in scripted.said[:2]] == [Connect, PingRequest]
+
+
+async def test_after_disconnect_the_client_closes() -> None:
+    scripted = Scripted(lambda packet: wire.ACCEPTED if isinstance(packet, Connect) else b"")
+    async with scripted.running() as (host, port):
+        async with aiomqtt.Client(host, port, identifier="c"):
+            assert scripted.left == 0
+        await until_async(lambda: scripted.left == 1)
+    assert [type(each) for each in scripted.said] == [Connect, Disconnect]
 
 
 async def test_paho_sends_again_what_was_not_acknowledged() -> None:
