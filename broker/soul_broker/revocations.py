@@ -4,11 +4,11 @@ Two kinds: a token's `jti`, remembered until its `exp`; and everything issued to
 or to one of its devices, before a deletion. User and device are kept as a SHA-256 hash only.
 With a path, every change is on disk before `revoke` and `delete` return.
 
-A token dated to the ms (the coordinator's are) counts if it is of a later ms than the
-deletion. One dated to the second may have been issued just before a deletion in that second
-or just after: it is refused, since a deletion that a token survives is worse than a new
-token that must be asked for again. Who issues such tokens may date one to the next second
-(`TokenVerifier` takes that).
+A refreshed token is as old as the one that it began with. A token dated to the ms (the
+coordinator's are) counts if it is of a later ms than the deletion. One dated to the second may
+have been issued just before a deletion in that second or just after: it is refused, since a
+deletion that a token survives is worse than a new token that must be asked for again. Who
+issues such tokens may date one to the next second (`TokenVerifier` takes that).
 """
 
 import hashlib
@@ -70,7 +70,7 @@ class Revocations:
         user = _hash(claims.sub)
         for place in {_hash(None), _hash(claims.device), _hash(client_id)}:
             deleted = self._deleted.get((user, place))
-            if deleted is not None and claims.iat <= deleted[0]:
+            if deleted is not None and claims.proved_at <= deleted[0]:
                 return True
         return False
 

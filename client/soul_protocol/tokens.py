@@ -18,6 +18,9 @@ SERVICE_USER: Final = "coordinator"
 class TokenClaims(BaseModel):
     """The claims of a token, checked beyond its signature.
 
+    `auth_time` (as in OpenID Connect) is when somebody proved who they are, where that was not
+    at `iat`: a refreshed token is as old as the first one when it comes to deletions.
+
     Raises:
         pydantic.ValidationError: a claim is missing or bad.
     """
@@ -27,11 +30,17 @@ class TokenClaims(BaseModel):
     sub: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
     role: Role = Role.DEVICE
     iat: SecondsAndMs
+    auth_time: SecondsAndMs | None = None
     exp: Seconds
     jti: Annotated[str, StringConstraints(min_length=1, max_length=64)]
     aud: Literal["soul-connect"]
     device: DeviceId | None = None
     scope: frozenset[Scope] = Field(default=frozenset())
+
+    @property
+    def proved_at(self) -> float:
+        """When its holder was known to be who they are, in seconds since the Unix epoch."""
+        return self.iat if self.auth_time is None else min(self.iat, self.auth_time)
 
     @model_validator(mode="after")
     def _coherent(self) -> "TokenClaims":

@@ -48,8 +48,11 @@ def issue(
     device: str | None = None,
     scope: frozenset[Scope] = frozenset(),
     until: Instant | None = None,
+    auth_time: float | None = None,
 ) -> IssuedToken:
     """Make and record a token that ends at `exp` (s), of an invitation that ends at `until` (ms).
+
+    `auth_time` (s) is that of the token which it replaces.
 
     Raises:
         NoSuchUser: there is no such account.
@@ -67,7 +70,8 @@ def issue(
         if device is None:
             raise BadRequest("A guest's token names its device.")
         _require_free(connection, user, device)
-    issued = signer.sign(new_claims(user, role, now=now / 1000, exp=exp, device=device, scope=scope))
+    claims = new_claims(user, role, now=now / 1000, exp=exp, device=device, scope=scope, auth_time=auth_time)
+    issued = signer.sign(claims)
     _insert(connection, issued.claims, until)
     if role is Role.GUEST and device is not None:
         guest = GuestPass(device, frozenset(scope), exp * 1000)
@@ -98,7 +102,7 @@ def refresh(connection: sqlite3.Connection, signer: TokenSigner, token: str, *, 
         raise Refused("This token expired too long ago.")
     if until is not None and now >= until:
         raise Refused("The invitation has ended.")
-    if old.device is not None and _deleted_since(connection, old.sub, old.device, old.iat):
+    if old.device is not None and _deleted_since(connection, old.sub, old.device, old.proved_at):
         raise Refused("This device was deleted.")
     require_room(connection, old.sub, now)
     exp = now // 1000 + max(old.exp - int(old.iat), _REFRESHED_TTL)
@@ -114,6 +118,7 @@ def refresh(connection: sqlite3.Connection, signer: TokenSigner, token: str, *, 
         device=old.device,
         scope=old.scope,
         until=until,
+        auth_time=old.proved_at,
     )
 
 
@@ -242,11 +247,11 @@ def _require_free(connection: sqlite3.Connection, user: str, device: str) -> Non
         raise BadRequest("This device id belongs to one of the user's own devices.")
 
 
-def _deleted_since(connection: sqlite3.Connection, user: str, device: str, iat: float) -> bool:
+def _deleted_since(connection: sqlite3.Connection, user: str, device: str, proved_at: float) -> bool:
     row = connection.execute(
         "SELECT at FROM deleted_devices WHERE hash = ?", (device_hash(user, device),)
     ).fetchone()
-    return row is not None and row[0] >= round(iat * 1000)
+    return row is not None and row[0] >= round(proved_at * 1000)
 
 
 def _words(scope: frozenset[Scope]) -> str:

@@ -65,6 +65,8 @@ class TokenSigner:
             "jti": claims.jti,
             "aud": claims.aud,
         }
+        if claims.auth_time is not None:
+            plain["auth_time"] = claims.auth_time
         if claims.device is not None:
             plain["device"] = claims.device
         if claims.role is Role.GUEST:
@@ -100,13 +102,22 @@ def new_claims(
     exp: int,
     device: str | None = None,
     scope: frozenset[Scope] = frozenset(),
+    auth_time: float | None = None,
 ) -> TokenClaims:
     """Claims with a fresh `jti`; `now` and `exp` in seconds since the Unix epoch.
 
     A fraction of `now` is kept: a deletion in the same second is then before or after.
     """
     return TokenClaims(
-        sub=user, role=role, iat=now, exp=exp, jti=uuid.uuid4().hex, aud=AUDIENCE, device=device, scope=scope
+        sub=user,
+        role=role,
+        iat=now,
+        auth_time=auth_time,
+        exp=exp,
+        jti=uuid.uuid4().hex,
+        aud=AUDIENCE,
+        device=device,
+        scope=scope,
     )
 
 

@@ -317,6 +317,9 @@ def test_a_token_of_the_second_of_a_deletion_counts_if_it_says_that_it_is_later(
     assert revocations.refuses(claims(iat=1_000.7), DEVICE)
     assert not revocations.refuses(claims(iat=1_000.701), DEVICE)
     assert not revocations.refuses(claims(iat=1_001), DEVICE)
+    # A refreshed one is as old as the first.
+    assert revocations.refuses(claims(iat=1_002, auth_time=999), DEVICE)
+    assert not revocations.refuses(claims(iat=1_002, auth_time=1_001), DEVICE)
     assert not revocations.refuses(claims(iat=999), new_device())
     assert not revocations.refuses(claims(sub="bob", iat=999), DEVICE)
 

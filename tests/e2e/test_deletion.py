@@ -86,6 +86,7 @@ def test_a_deleted_device_leaves_no_byte_no_message_and_no_connection(server: Se
 
         # Older tokens are refused to it, whatever else they are good for; a new one is not.
         assert code(server, "alice", token, device=lost.id) == REFUSED
+        assert code(server, "alice", accounts.refresh(token).token, device=lost.id) == REFUSED
         assert code(server, "alice", token) is None
         fresh = accounts.issue("alice", device=lost.id).token
         with device(server, "alice", fresh, NAME, device=lost.id) as again:

@@ -129,6 +129,20 @@ def test_refresh_keeps_who_one_is(accounts: Accounts, clock: Clock) -> None:
     assert new.claims.exp == clock.now // 1000 + DAY
 
 
+def test_a_refreshed_token_says_when_its_holder_proved_who_they_are(
+    accounts: Accounts, clock: Clock, signer: TokenSigner
+) -> None:
+    accounts.add("alice")
+    first = accounts.issue("alice")
+    assert first.claims.auth_time is None
+    token = first.token
+    for _ in range(2):
+        clock.advance(days=1)
+        token = accounts.refresh(token).token
+        claims = signer.read(token)
+        assert (claims.iat, claims.auth_time) == (clock.now / 1_000, NOW / 1_000)
+
+
 def test_refresh_ends_thirty_days_after_expiry(accounts: Accounts, clock: Clock) -> None:
     accounts.add("alice")
     old = accounts.issue("alice", ttl=DAY)
