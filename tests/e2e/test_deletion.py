@@ -14,6 +14,8 @@ from soul_protocol import limits
 from soul_protocol.roles import Role
 from waiting import until
 
+WITHIN = 1.5
+"""A second, and a half for a machine that has other things to do."""
 NAME = "Grandmother's gramophone"
 
 
@@ -74,7 +76,7 @@ def test_a_deleted_device_leaves_no_byte_no_message_and_no_connection(server: Se
         request = "10000000-0000-4000-8000-000000000002"
         kitchen.up("manage", {"type": "delete_device", "id": request, "device_id": lost.id})
         kitchen.hear("command_result", id=request, status="applied")
-        assert lost.closed(1.0)
+        assert lost.closed(WITHIN)
         until(
             lambda: not traces(server, lost.id, "gramophone"),
             what=lambda: f"{traces(server, lost.id, 'gramophone')}",
@@ -108,9 +110,8 @@ def test_a_removed_user_leaves_no_byte_no_message_and_no_connection(server: Serv
         words = ("great-grandmother", "gramophone", lost.id)
         until(lambda: {word for _, word in traces(server, *words)} == set(words))
 
-        begun = time.monotonic()
         Accounts.of_data_dir(server.data_dir).remove("great-grandmother")
-        assert lost.closed(begun + 1.0 - time.monotonic())
+        assert lost.closed(WITHIN)
         until(lambda: not traces(server, *words), what=lambda: f"{traces(server, *words)}")
         told = retained(server)
         assert not [word for word in words if word in told]
@@ -174,7 +175,7 @@ def test_a_user_removed_while_no_coordinator_runs_is_gone_when_it_starts(tmp_pat
             Accounts.of_data_dir(broker.data_dir).remove("alice")
             assert lost.id in retained(broker)
             processes.append(coordinator(broker))
-            assert lost.closed(1.0)
+            assert lost.closed(WITHIN)
             until(lambda: "alice" not in retained(broker), what="nothing of alice is retained")
             assert "bob" in retained(broker)
             assert not den.closed(0)

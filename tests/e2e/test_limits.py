@@ -71,26 +71,32 @@ def test_a_hundred_requests_a_minute_and_one_complaint_a_second(home: Home) -> N
     heard: list[Message] = []
     begun = time.monotonic()
     asked = [ask(phone) for _ in range(130)]
-    # It goes on asking for two seconds, ten times a second.
-    while time.monotonic() - begun < 2.2:
+    complaints: list[Message] = []
+    # It goes on asking, ten times a second, until it was told twice.
+    while len(complaints) < 2 and time.monotonic() - begun < 20:
         asked.append(ask(phone))
         listen(phone, heard, 0.1)
+        complaints = [one for one in heard if one["type"] == "error"]
     listen(phone, heard, 0.5)
     took = time.monotonic() - begun
     answered = {one["id"] for one in heard if one["type"] == "devices_update" and "id" in one}
-    complaints = [one for one in heard if one["type"] == "error"]
     assert answered <= set(asked)
     assert len(answered) >= limits.REQUESTS_PER_MINUTE
     assert len(answered) <= limits.REQUESTS_PER_MINUTE * (1 + took / 60) + 1
     assert {one["code"] for one in complaints} == {"rate_limited"}
     assert 2 <= len(complaints) <= took + 1
     assert all(0 < one["retry_after_ms"] <= 60_000 for one in complaints)
-    # Another device is not slowed by it; and this one is heard again when it was told so.
+    # Another device is not slowed by it; and this one is heard again.
     request = ask(other)
     other.hear("devices_update", id=request)
-    listen(phone, heard, complaints[-1]["retry_after_ms"] / 1_000)
-    request = ask(phone)
-    phone.hear("devices_update", id=request)
+
+    def is_answered() -> bool:
+        listen(phone, heard, 60_000 / limits.REQUESTS_PER_MINUTE / 1_000)
+        request = ask(phone)
+        listen(phone, heard, 0.3)
+        return any(one["type"] == "devices_update" and one.get("id") == request for one in heard)
+
+    until(is_answered, what="it is answered again")
 
 
 def test_ten_devices_and_the_eleventh_may_make_itself_a_place(home: Home) -> None:

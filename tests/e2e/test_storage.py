@@ -202,12 +202,12 @@ def outage(server: Server, fault: Callable[[Server], AbstractContextManager[None
             status, body = health(server)
             assert (status, body["status"], body["coordinator"]) == (503, "failing", False), body
             assert said in body["detail"], body
-            (complaint,) = logged("the database fails")
+            (complaint,) = until(lambda: logged("the database fails"))
             assert said in complaint
         one.go_on(2)
         other.go_on(2)
         until(lambda: health(server)[0] == 200, what="healthz is well again")
-    assert len(logged("works again")) == 1
+    assert len(until(lambda: logged("works again"))) == 1
     assert not logged("Traceback")
     users = saved(database(server))
     for seeker in (one, other):

@@ -29,6 +29,14 @@ def test_a_guests_token() -> None:
     assert claims.scope == {Scope.CONTROL, Scope.QUEUE}
 
 
+def test_a_refreshed_token_is_as_old_as_the_first_one() -> None:
+    plain = TokenClaims.model_validate(CLAIMS | {"iat": 9.125})
+    refreshed = TokenClaims.model_validate(CLAIMS | {"iat": 9.125, "auth_time": 5})
+    assert (plain.proved_at, refreshed.proved_at) == (9.125, 5)
+    # Nobody makes a token younger than it is.
+    assert TokenClaims.model_validate(CLAIMS | {"iat": 5, "auth_time": 9}).proved_at == 5
+
+
 def test_the_coordinators_token() -> None:
     assert TokenClaims.model_validate(CLAIMS | {"role": "service", "sub": "coordinator"}).role is Role.SERVICE
 
