@@ -2,7 +2,7 @@
 
 from typing import Final
 
-MAX_BYTES: Final = 1_024
+MAX_CHARACTERS: Final = 1_024
 """Our bound on a topic; the contract's longest has about 170 bytes. MQTT allows 65,535."""
 
 MAX_LEVELS: Final = 32
@@ -33,7 +33,7 @@ def is_filter(pattern: str) -> bool:
 
 def within_bounds(topic: str) -> bool:
     """Whether a topic or filter keeps our bounds on length and depth."""
-    return len(topic) <= MAX_BYTES and topic.count("/") < MAX_LEVELS
+    return len(topic) <= MAX_CHARACTERS and topic.count("/") < MAX_LEVELS
 
 
 def matches(pattern: str, topic: str) -> bool:

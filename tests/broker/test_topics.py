@@ -3,7 +3,7 @@
 import pytest
 
 from soul_broker.acl import EVERYTHING, compile_grant
-from soul_broker.topics import MAX_BYTES, MAX_LEVELS, is_filter, is_topic, shared_filter, within_bounds
+from soul_broker.topics import MAX_CHARACTERS, MAX_LEVELS, is_filter, is_topic, shared_filter, within_bounds
 from soul_protocol.roles import Grant
 
 
@@ -33,8 +33,8 @@ def test_what_is_well_formed(text: str, name: bool, pattern: bool) -> None:
 
 
 def test_bounds_on_length_and_depth() -> None:
-    assert within_bounds("a" * MAX_BYTES)
-    assert not within_bounds("a" * (MAX_BYTES + 1))
+    assert within_bounds("a" * MAX_CHARACTERS)
+    assert not within_bounds("a" * (MAX_CHARACTERS + 1))
     assert within_bounds("/" * (MAX_LEVELS - 1))
     assert not within_bounds("/" * MAX_LEVELS)
 
