@@ -59,6 +59,8 @@ class Inbound:
         try:
             if topic == COORDINATOR:
                 self._status(codec.decode_status(payload), now, live=not retained)
+            elif retained and isinstance(channel, DownChannel):
+                return  # what is said to one device is never retained
             elif channel is not None:
                 self._act(codec.decode_down(channel, payload), now)
         except ContractError:

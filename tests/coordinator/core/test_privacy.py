@@ -118,30 +118,6 @@ def test_what_a_deleted_device_still_says_is_not_heard() -> None:
     assert traces(house, kitchen) == ""
 
 
-def test_answers_to_others_do_not_quote_its_name_any_more() -> None:
-    house, kitchen, phone = stage()
-    bath = house.device("Bath")
-    kept = phone.command("pause", to=bath)
-    request = phone.transfer(bath)
-    bath.leave()
-    assert phone.results(request)[-1]["message"] == "Bath went offline"
-    delete(phone, bath)
-    assert "Bath" not in repr(house.store.of("ann").__dict__)
-    phone.transfer(bath, id=request)
-    answer = phone.results(request)[-1]
-    assert (answer["status"], answer["code"]) == ("rejected", "transfer_failed")
-    assert "Bath" not in answer["message"]
-    assert phone.statuses(kept) == ["rejected/not_active"]
-    # What a failure said in words that name nobody stays as it was.
-    hall = house.device("Hall")
-    house.pass_time(limits.SECOND)
-    other = phone.transfer(hall)
-    hall.outcome("failed", hall.last("prepare_playback")["transfer_id"], reason="no such file")
-    delete(kitchen, hall)
-    phone.transfer(kitchen, id=other)
-    assert phone.results(other)[-1]["message"] == "no such file"
-
-
 def test_an_offline_device_is_deleted_without_an_event() -> None:
     house, kitchen, phone = stage()
     kitchen.leave()
