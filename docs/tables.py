@@ -1,5 +1,6 @@
-"""Writes the tables of docs/protocol.md from `soul_protocol`; `--check` says whether they are up to date.
+"""Writes the tables of docs/protocol.md from `soul_protocol` and docs/rules/*.toml.
 
+`--check` says whether they are up to date, and whether the tests exist that show each rule.
 A table stands between `<!-- table: NAME -->` and `<!-- end -->`.
 """
 
@@ -11,6 +12,7 @@ from collections.abc import Callable, Sequence
 from enum import Enum
 from pathlib import Path
 
+import rules
 from pydantic.fields import FieldInfo
 
 from soul_protocol import commands, down, limits, models, roles, topics, up
@@ -184,6 +186,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "commands": commands_table,
     "forwarded": forwarded_table,
     "models": models_table,
+    "rules": rules.table,
 }
 
 
@@ -197,6 +200,10 @@ def main(arguments: list[str]) -> int:
     missing = TABLES.keys() - set(pattern.findall(text))
     if missing:
         sys.stderr.write(f"{PAGE} has no place for the tables {', '.join(sorted(missing))}\n")
+        return 1
+    wrong = list(rules.problems())
+    if wrong:
+        sys.stderr.write("\n".join(wrong) + "\n")
         return 1
     if "--check" in arguments:
         if fresh != text:

@@ -236,3 +236,14 @@ def test_deadlines_that_were_overtaken_do_not_pile_up() -> None:
         house.pass_time(1_000)
         phone.ping()
     assert len(house.core._agenda._heap) <= 2 + _STALE_KEPT
+
+
+def test_spent_connections_are_bounded() -> None:
+    house, kitchen, _ = stage()
+    for number in range(40):
+        house.pass_time(1_000)
+        kitchen.lose(f"{number:016x}")
+        kitchen.register()
+    spent = house.store.of("ann").devices[kitchen.id].spent
+    assert len(spent) == 16
+    assert spent[-1] not in {kitchen.conn, f"{0:016x}"}

@@ -20,6 +20,7 @@ def test_a_taken_name_gets_the_next_free_suffix() -> None:
         for name in ("Kitchen", "kitchen", "KITCHEN", "Caf\u00e9", "Cafe\u0301")
     ]
     assert names == ["Kitchen", "kitchen (2)", "KITCHEN (3)", "Caf\u00e9", "Caf\u00e9 (2)"]
+    assert house.device("Kitchen", user="bob").heard[0]["device"]["name"] == "Kitchen"
 
 
 def test_a_suffixed_name_stays_within_64_characters() -> None:
@@ -39,7 +40,7 @@ def test_the_name_counts_at_the_first_registration_only() -> None:
 def test_rename() -> None:
     house = House()
     kitchen, bath = house.device("Kitchen"), house.device("Bath")
-    request = bath.ask("manage", "rename_device", device_id=kitchen.id, name="bath")
+    request = bath.ask("manage", "rename_device", device_id=kitchen.id, name="  bath ")
     assert bath.statuses(request) == ["applied"]
     assert set(house.devices()) == {"bath (2)", "Bath"}
     again = bath.ask("manage", "rename_device", device_id=kitchen.id, name="bath (2)")

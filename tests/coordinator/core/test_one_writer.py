@@ -79,55 +79,6 @@ def test_the_state_is_published_for_changes_and_at_start_only() -> None:
     assert states(house)[-1] == states(house)[-2]
 
 
-def test_a_continuous_position_is_no_change_and_a_jump_is() -> None:
-    house, kitchen, _ = stage()
-    sequence = house.state()["sequence"]
-    for second in range(1, 6):
-        house.pass_time(limits.SECOND)
-        kitchen.report(position_ms=1_000 + 1_000 * second + 80)
-    assert house.state()["sequence"] == sequence
-    tick = house.events("position")[-1]
-    assert (tick["position_ms"], tick["sequence"], tick["epoch"]) == (6_080, sequence, 1)
-    assert "queue" not in tick
-    kitchen.report(position_ms=90_000)
-    assert house.state()["sequence"] == sequence + 1
-
-
-def test_positions_are_ordered_by_their_own_time_and_old_ones_ignored() -> None:
-    house, kitchen, _ = stage()
-    house.pass_time(4_000)
-    told = len(house.events("position"))
-    kitchen.report(position_ms=5_000, position_at=house.now)
-    kitchen.report(position_ms=4_000, position_at=house.now - 1_000)
-    kitchen.report(position_ms=1, position_at=house.now - limits.POSITION_AT_MAX_AGE - 1_000)
-    assert house.events("position")[-1]["position_ms"] == 5_000
-    assert len(house.events("position")) == told + 1
-
-
-def test_a_position_older_than_5_s_is_ignored_in_a_change_as_well() -> None:
-    house, kitchen, _ = stage()
-    before = playback(house)
-    house.pass_time(10_000)
-    kitchen.volume = 0.9
-    kitchen.report(position_ms=1, position_at=house.now - limits.POSITION_AT_MAX_AGE - 1)
-    after = playback(house)
-    assert (after.volume, after.sequence) == (0.9, before.sequence + 1)
-    assert (after.position_ms, after.position_at) == (before.position_ms, before.position_at)
-
-
-def test_a_position_of_the_future_is_one_of_now() -> None:
-    house, kitchen, _ = stage()
-    kitchen.report(position_ms=60_000, position_at=house.now + limits.HOUR)
-    assert (playback(house).position_ms, playback(house).position_at) == (60_000, house.now)
-
-
-def test_a_position_of_a_moment_ago_stays_where_it_was_true() -> None:
-    house, kitchen, _ = stage()
-    house.pass_time(3_000)
-    kitchen.report(position_ms=60_000, position_at=house.now - 2_000)
-    assert (playback(house).position_ms, playback(house).position_at) == (60_000, house.now - 2_000)
-
-
 def test_a_forwarded_command_changes_the_state_when_a_report_lists_it() -> None:
     house, kitchen, phone = stage()
     sequence = house.state()["sequence"]
@@ -195,14 +146,6 @@ def test_the_renderer_is_authoritative_for_what_is_playing() -> None:
     state = house.state()
     assert (state["is_playing"], state["track_id"], state["position_ms"]) == (False, "radio", 7)
     assert (state["repeat_mode"], state["duration_ms"]) == ("one", 9_000)
-
-
-def test_a_known_duration_stays_until_another_track() -> None:
-    house, kitchen, _ = stage()
-    kitchen.report(duration_ms=None, is_playing=False)
-    assert house.state()["duration_ms"] == 200_000
-    kitchen.report(duration_ms=None, queue_position=1)
-    assert house.state()["duration_ms"] is None
 
 
 def test_a_local_change_of_the_queue_is_a_new_queue_rev() -> None:
