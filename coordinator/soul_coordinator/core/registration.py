@@ -47,7 +47,9 @@ def registered(turn: Turn, event: Registered) -> None:
 
     repeated = device.registered and device.conn == event.conn
     same_connection = device.conn == event.conn
-    if not repeated:
+    if repeated:
+        presence.heard(turn, device)
+    else:
         _connect(turn, device, event, same_connection=same_connection)
     snapshot = messages.registered(
         device, user.listed, user.playback, now=turn.now, coordinator=turn.coordinator

@@ -169,6 +169,17 @@ def test_90_s_of_silence_are_offline_and_the_same_conn_may_come_back() -> None:
     assert online(house) == {"Kitchen"}
 
 
+def test_a_repeated_register_is_a_message_too() -> None:
+    house = House()
+    kitchen = house.device()
+    house.pass_time(60_000)
+    kitchen.register(again=True)
+    house.pass_time(89_999)
+    assert online(house) == {"Kitchen"}
+    house.pass_time(1)
+    assert online(house) == set()
+
+
 def test_a_farewell_of_a_stranger_or_of_the_other_role_changes_nothing() -> None:
     house = House()
     kitchen = house.device()
