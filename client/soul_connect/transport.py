@@ -42,14 +42,28 @@ class MqttLink:
         self._filters = filters
 
     async def messages(self) -> AsyncIterator[Inbox]:
-        """The messages, as they come; ends with `LinkLost` only."""
+        """The messages, as they come; ends with `LinkLost` only.
+
+        (aiomqtt's own iterator makes a task for each message, and waits for two things at once.)
+        """
+        queue: asyncio.Queue[aiomqtt.Message | None] = self._client._queue  # type: ignore[assignment] # noqa: SLF001
+        disconnected = self._client._disconnected  # noqa: SLF001
+
+        def wake(_: object) -> None:
+            with contextlib.suppress(asyncio.QueueFull):  # then it is not waited for
+                queue.put_nowait(None)
+
+        disconnected.add_done_callback(wake)
         try:
-            async for message in self._client.messages:
-                payload = message.payload if isinstance(message.payload, bytes) else b""
-                yield Inbox(str(message.topic), payload, message.retain)
-        except aiomqtt.MqttError as error:
-            raise LinkLost(str(error.__cause__ or error), by_peer=_by_peer(error)) from None
-        raise LinkLost("the connection was closed")
+            while not (disconnected.done() and queue.empty()):
+                message = await queue.get()
+                if message is not None:
+                    payload = message.payload if isinstance(message.payload, bytes) else b""
+                    yield Inbox(message.topic.value, payload, message.retain)
+        finally:
+            disconnected.remove_done_callback(wake)
+        cause = disconnected.exception()
+        raise LinkLost("the connection was closed" if cause is None else str(cause), by_peer=_by_peer(cause))
 
     async def publish(self, topic: str, payload: bytes, qos: int, *, within: float = ACK_WITHIN) -> None:
         """Publish; paho takes the packet at once, so that the order is that of the calls.
@@ -132,13 +146,12 @@ async def _subscribe(client: aiomqtt.Client, dial: Dial) -> tuple[int, ...]:
     except TimeoutError:
         raise LinkLost("the server did not answer a subscription") from None
     except aiomqtt.MqttError as error:
-        raise LinkLost(str(error), by_peer=_by_peer(error)) from None
+        raise LinkLost(str(error), by_peer=_by_peer(error.__cause__)) from None
     return tuple(code.value if isinstance(code, ReasonCode) else code for code in codes)
 
 
-def _by_peer(error: aiomqtt.MqttError) -> bool:
+def _by_peer(cause: BaseException | None) -> bool:
     """Whether the other side closed the connection, as against a silence that we noticed."""
-    cause = error.__cause__
     code = cause.rc if isinstance(cause, aiomqtt.MqttCodeError) else None
     value = code.value if isinstance(code, ReasonCode) else code
     return value != _KEEPALIVE_TIMEOUT
