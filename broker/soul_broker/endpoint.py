@@ -6,11 +6,15 @@ from typing import Protocol
 
 @dataclass(slots=True)
 class Gate:
-    """A listener as its connections know it. `limit` is how many it lets in, 0 for no limit."""
+    """A listener as its connections know it. `limit` is how many it lets in, 0 for no limit.
+
+    `near`: its clients are in this process, and are served first in each turn of the loop.
+    """
 
     name: str
     limit: int = 0
     count: int = 0
+    near: bool = False
 
 
 class Endpoint(Protocol):

@@ -66,6 +66,7 @@ class Hub:
         self.tap: Tap | None = None
         """Told of every packet, where somebody wants to know."""
         self.turned_away_logged: float | None = None
+        self._near: list[Connection] = []
         self._dirty: list[Connection] = []
 
     # Connections come and go.
@@ -336,15 +337,29 @@ class Hub:
 
     def mark(self, connection: Connection) -> None:
         """A connection has something to write in this turn of the loop."""
-        if not self._dirty:
+        if not self._dirty and not self._near:
             self._call_soon(self.flush)
-        self._dirty.append(connection)
+        (self._near if connection.gate.near else self._dirty).append(connection)
 
     def flush(self) -> None:
-        """Write what this turn of the loop gathered."""
+        """Write what this turn of the loop gathered; first to the clients in this process.
+
+        What these answer at once leaves together with the rest: one write for each socket.
+        """
+        near, self._near = self._near, []
+        for connection in near:
+            connection.flush()
+        if near:
+            self._call_soon(self._flush_far)
+        else:
+            self._flush_far()
+
+    def _flush_far(self) -> None:
         dirty, self._dirty = self._dirty, []
         for connection in dirty:
             connection.flush()
+        if self._near:
+            self._call_soon(self.flush)
 
     def tick(self) -> None:
         """Look at the deadlines that have passed."""
@@ -371,6 +386,7 @@ class Hub:
                 endpoint.will = None
             endpoint.end(reason)
         self.flush()
+        self._flush_far()
 
     def abort_all(self) -> None:
         """Give up on the connections that have not closed."""

@@ -62,7 +62,7 @@ class LocalClient:
         self._acks: list[bytes] = []
         self._id = 0
         self._closed = False
-        self._connection = Connection(hub, self, Gate("local"), LOCAL)
+        self._connection = Connection(hub, self, Gate("local", near=True), LOCAL)
         if not hub.opened(self._connection):
             raise SoulBrokerError("the broker has too many connections")
 

@@ -1,9 +1,9 @@
 """The single writer: events in, one after the other; saved, then told.
 
-    inbox (bounded) --> core --> store (one commit a batch, in the writer thread) --> link
+    inbox (bounded) --> core --> store (one commit a batch) --> link
 
-While a batch is being committed the next one gathers, so that a busy server commits few
-large batches and an idle one answers at once. If the store fails, nothing of the batch was
+A commit that takes no wait is made on the spot, any other in the writer thread: meanwhile the
+next batch gathers, so that a busy server commits few large ones. If the store fails, nothing of the batch was
 told; the runner ends with `StoreError`, and its owner starts a new one from the store.
 """
 
@@ -11,7 +11,6 @@ import asyncio
 import secrets
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -24,6 +23,7 @@ from soul_coordinator.clock import Clock
 from soul_coordinator.core.coordinator import Coordinator
 from soul_coordinator.core.effects import CloseConnection, Effect, Execute, Publish, Reply, Save, Tell
 from soul_coordinator.core.events import DeadlineReached, Event
+from soul_coordinator.writer import Writer
 
 INBOX_MAX: Final = 20_000
 """Messages waiting to be decided; beyond it the newest are dropped, and their senders repeat them."""
@@ -39,6 +39,9 @@ class Store(Protocol):
 
     def commit(self, saves: Sequence[Save]) -> None:
         """Save all or nothing; raises an error of the store's own."""
+
+    def commit_at_once(self, saves: Sequence[Save]) -> bool:
+        """Likewise where that takes no wait; False: nothing was saved, it is for `commit`."""
 
 
 class LinkError(Exception):
@@ -148,7 +151,7 @@ class Runner:
         inbox: Inbox,
         store: Store,
         link: Link,
-        writer: Executor,
+        writer: Writer,
         clock: Clock,
         counters: Counters,
         entropy: Callable[[], int] = lambda: secrets.randbits(128),
@@ -208,9 +211,9 @@ class Runner:
             else:
                 saves.append(effect)
         if saves:
-            loop = asyncio.get_running_loop()
             try:
-                await loop.run_in_executor(self._writer, self._store.commit, saves)
+                if not (self._writer.idle and self._store.commit_at_once(saves)):
+                    await self._writer.run(self._store.commit, saves)
             except Exception:
                 # Not where we were cancelled meanwhile: then it may have been saved.
                 self.undecided = tuple(batch)

@@ -9,11 +9,10 @@ under way. While the store cannot save, every request is answered with `unavaila
 import asyncio
 import random
 import secrets
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Final
 
 import structlog
 
@@ -33,6 +32,7 @@ from soul_coordinator.core import events, messages
 from soul_coordinator.core.coordinator import Coordinator
 from soul_coordinator.core.effects import Reply
 from soul_coordinator.runner import Connect, Counters, Inbox, Link, LinkError, Runner
+from soul_coordinator.writer import Writer
 from soul_protocol.errors import Code
 from soul_protocol.topics import PREFIX, RETAINED, AllChannel, all_topic
 
@@ -46,7 +46,6 @@ _FAREWELL: Final = 1.0
 _LOOK_EVERY: Final = 0.1
 _WHOEVER: Final = "-"
 
-_T = TypeVar("_T")
 _log = structlog.get_logger("soul_coordinator")
 
 
@@ -72,7 +71,7 @@ class CoordinatorService:
         self._store = store
         self._connect = connect
         self._clock = Clock()
-        self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
+        self._writer = Writer()
         self.counters = Counters()
         self._inbox = Inbox(self.counters)
         self._core: Coordinator | None = None
@@ -129,9 +128,6 @@ class CoordinatorService:
             self._problem = "stopped"
             self._writer.shutdown()
 
-    async def _in_writer(self, call: Callable[..., _T], *arguments: object) -> _T:
-        return await asyncio.get_running_loop().run_in_executor(self._writer, call, *arguments)
-
     async def _term(self) -> None:
         """One term; it ends where the link is lost (raises), or once a store that failed works again."""
         identity, started_at = secrets.token_hex(8), self._clock.now()
@@ -142,8 +138,8 @@ class CoordinatorService:
         ) as link:
             runner = None
             try:
-                seen = await self._in_writer(self._store.last_account_change)
-                users = await self._in_writer(self._store.load)
+                seen = await self._writer.run(self._store.last_account_change)
+                users = await self._writer.run(self._store.load)
                 core = Coordinator(coordinator_id=identity, users=users, now=started_at)
                 runner = Runner(
                     core=core,
@@ -167,7 +163,7 @@ class CoordinatorService:
                 await _farewell(link, offline)
 
     async def _go_online(self, runner: Runner, link: Link, core: Coordinator) -> None:
-        for user, jti, exp in await self._in_writer(self._store.revoked_tokens):
+        for user, jti, exp in await self._writer.run(self._store.revoked_tokens):
             link.publish(close(user or _WHOEVER, jti=jti, exp=exp, reason="revoked"))
         await runner.start()
         await _clear_strangers(link, core)
@@ -194,18 +190,22 @@ class CoordinatorService:
             await asyncio.gather(*tasks[:2], return_exceptions=True)
 
     async def _watch_accounts(self, link: Link, seen: int) -> None:
-        version = await self._in_writer(self._store.accounts_version)
+        version = await self._writer.run(self._store.accounts_version)
         upkeep_at = self._clock.now()
         while True:
             await asyncio.sleep(ACCOUNTS_EVERY)
+            if self._store.log_is_long:
+                # Not in the writer: commits go on meanwhile.
+                await asyncio.to_thread(self._store.shorten_log)
+                await self._writer.run(self._store.end_log)
             if self._clock.now() >= upkeep_at:
-                await self._in_writer(self._store.purge, self._clock.now())
+                await self._writer.run(self._store.purge, self._clock.now())
                 upkeep_at = self._clock.now() + int(1_000 * UPKEEP_EVERY)
-            newest = await self._in_writer(self._store.accounts_version)
+            newest = await self._writer.run(self._store.accounts_version)
             if newest == version:
                 continue
             version = newest
-            seen, changes = await self._in_writer(self._store.account_changes, seen)
+            seen, changes = await self._writer.run(self._store.account_changes, seen)
             for change in changes:
                 self._take_over(link, change)
 
@@ -249,7 +249,7 @@ class CoordinatorService:
         while True:
             await asyncio.sleep(wait)
             try:
-                await self._in_writer(self._store.revive)
+                await self._writer.run(self._store.revive)
             except StoreError as error:
                 self._problem = str(error)
                 wait = min(2 * wait, RETRY_MAX)

@@ -8,7 +8,8 @@
     sqlite_changes    what the accounts' side changed meanwhile
     sqlite_upkeep     purge, backup, check
 
-One thread at a time uses a store: the coordinator's writer thread. Others - the accounts of
+One thread at a time uses a store: the coordinator's writer thread, or while that is idle its
+event loop. Others - the accounts of
 the HTTP API, the command line, a backup - open connections of their own.
 """
 
@@ -25,21 +26,40 @@ from soul_coordinator.adapters.sqlite_connection import (
     COORDINATOR_BUSY_MS,
     Durability,
     connect,
+    copy_log,
     mark_for_scrub,
     reading,
     scrub,
     transaction,
 )
-from soul_coordinator.adapters.sqlite_errors import RESTORE, StoreCorrupt, StoreError, store_error
+from soul_coordinator.adapters.sqlite_errors import (
+    RESTORE,
+    StoreCorrupt,
+    StoreError,
+    StoreLocked,
+    store_error,
+)
 from soul_coordinator.adapters.sqlite_load import load_users
 from soul_coordinator.adapters.sqlite_migrations import migrate
 from soul_coordinator.adapters.sqlite_save import apply_save, leaves_no_byte, user_hash, user_of
-from soul_coordinator.core.effects import Save
+from soul_coordinator.core.effects import DropReceipts, Save, SavePending, SavePlayback
 from soul_coordinator.core.records import UserRecord
 from soul_coordinator.core.values import Instant
 
 _PROBE_BYTES: Final = 1024 * 1024
 """More than a user's longest queue with its order."""
+
+_AT_ONCE_MAX: Final = 32
+"""How large a batch (in `_weight`) is committed without a change of threads: less than 1 ms."""
+
+_LOG_TOO_LONG: Final = 16_000
+"""Pages of 4 KB in the log after which a commit writes it back itself, should nobody else."""
+
+_TRACKS_A_ROW: Final = 50
+"""How many tracks of a queue count as much as a row."""
+
+LOG_LONG: Final = 2_000
+"""Saves (in `_weight`) after which the log is written back into the file: some 16 MB."""
 
 _SCRUB_SHARE: Final = 0.1
 """The most of the writer's time that rewriting the file after deletions may take."""
@@ -74,12 +94,17 @@ class SqliteStore:
         self._names: dict[bytes, str] = {}
         self._confirmed: set[str] = set()
         self._confirmed_at: int | None = None
+        self._logged = 0
+        self._log_restarts = False
+        """Whether the next commit begins the log anew, and waits for the disk once."""
         self._scrub_due = True
         self._scrub_not_before = 0.0
 
     def _open(self) -> sqlite3.Connection:
         connection = connect(self.path, self._durability, busy_ms=COORDINATOR_BUSY_MS)
         try:
+            # `shorten_log` is there for that, without holding up a commit.
+            connection.execute(f"PRAGMA wal_autocheckpoint = {_LOG_TOO_LONG}")
             migrate(connection)
         except BaseException:
             connection.close()
@@ -113,16 +138,51 @@ class SqliteStore:
         """
         if not saves:
             return
-        with transaction(self._connection) as connection:
-            now = self._clock()
-            writable = self._writable(connection, {user_of(save) for save in saves}, now)
-            for save in saves:
-                if user_of(save) in writable:
-                    apply_save(connection, save, now=now)
-            if scrub_due := any(leaves_no_byte(save) for save in saves):
-                mark_for_scrub(connection)
+        scrub_due = any(leaves_no_byte(save) for save in saves)
+        self._commit(saves, scrub_due=scrub_due)
+        self._log_restarts = False
+        self._logged += sum(map(_weight, saves))
         self._scrub_due |= scrub_due
         self._scrub_if_due()
+
+    def commit_at_once(self, saves: Sequence[Save]) -> bool:
+        """`commit`, where that takes no wait: for the disk, for another writer, for much work.
+
+        Returns:
+            False where it does: nothing was saved, `commit` is to be called in a thread.
+        """
+        weight = sum(map(_weight, saves))
+        if self._durability == "full" or self._log_restarts or weight > _AT_ONCE_MAX:
+            return False
+        self._connection.execute("PRAGMA busy_timeout = 0")
+        try:
+            self._commit(saves)
+        except StoreLocked:
+            return False
+        finally:
+            self._connection.execute(f"PRAGMA busy_timeout = {COORDINATOR_BUSY_MS}")
+        self._logged += weight
+        return True
+
+    @property
+    def log_is_long(self) -> bool:
+        """Whether `shorten_log` and `end_log` are due."""
+        return self._logged >= LOG_LONG
+
+    def shorten_log(self) -> None:
+        """Write most of the log back into the file, which waits for the disk, while commits go on.
+
+        May be called in any thread: it has a connection of its own. `end_log` is to follow.
+        """
+        with contextlib.suppress(StoreError), contextlib.closing(connect(self.path)) as connection:
+            copy_log(connection)
+
+    def end_log(self) -> None:
+        """Write back what was committed meanwhile, so that the log can begin anew."""
+        self._logged = 0
+        with contextlib.suppress(StoreError):
+            copy_log(self._connection)
+            self._log_restarts = True
 
     def accounts_version(self) -> int:
         """Changes whenever another connection changed the database; cheap enough to ask often."""
@@ -207,6 +267,16 @@ class SqliteStore:
         """Write the log back and close the file."""
         self._connection.close()
 
+    def _commit(self, saves: Sequence[Save], *, scrub_due: bool = False) -> None:
+        with transaction(self._connection) as connection:
+            now = self._clock()
+            writable = self._writable(connection, {user_of(save) for save in saves}, now)
+            for save in saves:
+                if user_of(save) in writable:
+                    apply_save(connection, save, now=now)
+            if scrub_due:
+                mark_for_scrub(connection)
+
     def _writable(self, connection: sqlite3.Connection, users: Iterable[str], now: Instant) -> set[str]:
         # While nobody else wrote, the users confirmed last time are still there.
         version = self._pragma("data_version")
@@ -253,3 +323,18 @@ class SqliteStore:
             self._scrub_due = not scrub(self._connection)
         ended = time.monotonic()
         self._scrub_not_before = ended + (ended - begun) / _SCRUB_SHARE
+
+
+def _weight(save: Save) -> int:
+    """How much work and log a save is, about: 1 for a row."""
+    if leaves_no_byte(save):
+        return _AT_ONCE_MAX + 1  # the file may be rewritten then
+    match save:
+        case SavePlayback(playback=playback, with_queue=True):
+            return 1 + len(playback.queue) // _TRACKS_A_ROW
+        case SavePending(pending) if pending.change is not None:
+            return 1 + len(pending.change.queue) // _TRACKS_A_ROW
+        case DropReceipts(ids=ids):
+            return len(ids)
+        case _:
+            return 1

@@ -102,6 +102,18 @@ def mark_for_scrub(connection: sqlite3.Connection) -> None:
     connection.execute(f"PRAGMA user_version = {_marks(connection) + 1}")
 
 
+def copy_log(connection: sqlite3.Connection) -> None:
+    """Write the log back into the file, as far as no reader needs it; writers go on meanwhile.
+
+    Raises:
+        StoreError: it could not be written.
+    """
+    try:
+        connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+    except sqlite3.Error as error:
+        raise store_error(error) from error
+
+
 def scrub(connection: sqlite3.Connection) -> bool:
     """Write the file anew, if something was deleted that must leave no byte.
 

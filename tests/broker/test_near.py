@@ -1,0 +1,91 @@
+"""A client in the broker's process answers in the turn of the loop in which it is asked."""
+
+from collections.abc import Callable
+
+from broker import wire
+from broker.house import mint, new_device
+from broker.world import MemoryLink, World
+from soul_broker.connection import Connection
+from soul_broker.endpoint import Gate
+
+
+class Writes(MemoryLink):
+    """What was written, write by write."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.writes: list[list[bytes]] = []
+
+    def write(self, packets: list[bytes]) -> None:
+        self.writes.append(packets)
+
+
+class Answering(MemoryLink):
+    """A link in the same process, whose client says something when it hears something."""
+
+    def __init__(self, answer: Callable[[], None]) -> None:
+        super().__init__()
+        self._answer = answer
+
+    def write(self, packets: list[bytes]) -> None:
+        if any(packet[0] >> 4 == 3 for packet in packets):
+            self._answer()
+
+
+def enter(world: World, link: MemoryLink, gate: Gate, packet: bytes) -> Connection:
+    connection = Connection(world.hub, link, gate, "memory:0")
+    assert world.hub.opened(connection)
+    connection.receive(packet)
+    world.turn()
+    return connection
+
+
+def test_an_answer_leaves_together_with_the_acknowledgement() -> None:
+    world, device = World(), new_device()
+    base = f"soul/v1/alice/device/{device}"
+    answer = wire.publish(f"{base}/down/reply", b"answer")
+
+    def say() -> None:
+        # As a task does that is woken by the message.
+        world.soon.append(lambda: service.receive(answer))
+
+    near = Gate("local", near=True)
+    service = enter(
+        world, Answering(say), near, wire.connect("c", "coordinator", mint("coordinator", "service"))
+    )
+    service.receive(wire.subscribe(("soul/v1/+/+/+/up/+", 0)))
+    link = Writes()
+    client = enter(world, link, world.gate, wire.connect(device, "alice", mint()))
+    client.receive(wire.subscribe((f"{base}/down/+", 0)))
+    world.turn()
+    link.writes.clear()
+    client.receive(wire.publish(f"{base}/up/query", b"question", qos=1, packet_id=7))
+    world.turn()
+    assert link.writes == [[wire.acknowledge(wire.PUBACK, 7), answer]]
+
+
+def test_a_client_that_talks_to_itself_holds_up_nobody() -> None:
+    world, device = World(), new_device()
+    turns = 0
+
+    def again() -> None:
+        nonlocal turns
+        turns += 1
+        if turns < 50:
+            service.receive(wire.publish("soul/v1/alice/all/event", b"x"))
+
+    near = Gate("local", near=True)
+    token = mint("coordinator", "service")
+    service = enter(world, Answering(again), near, wire.connect("c", "coordinator", token))
+    service.receive(wire.subscribe(("soul/v1/#", 0)))
+    world.turn()
+    link = Writes()
+    client = enter(world, link, world.gate, wire.connect(device, "alice", mint()))
+    link.writes.clear()
+    client.receive(wire.PING)
+    service.receive(wire.publish("soul/v1/alice/all/event", b"x"))
+    for _ in range(4):
+        world.soon.pop(0)()
+    assert link.writes == [[wire.PONG]]
+    world.turn()
+    assert turns == 50
