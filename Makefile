@@ -43,10 +43,9 @@ cover: $(READY) ## every branch of the core, the protocol and the ACL, or it fai
 	  --ignore tests/coordinator/core/test_presence_interleavings.py \
 	  tests/coordinator/core tests/protocol tests/broker/test_acl.py tests/broker/test_topics.py
 
-bench: $(READY) ## our broker, mosquitto and stock amqtt side by side; the storage
+bench: $(READY) ## commands beside Snapcast, a thousand users, brokers side by side, the storage
 	@sh tests/system-packages.sh
-	@$(BIN)/python tests/bench/broker_bench.py
-	@$(BIN)/python tests/bench/durability.py
+	@PYTHONPATH=tests $(BIN)/python -m bench
 
 schema: $(READY) ## write config/schema from the contract
 	@$(BIN)/python -m soul_protocol.schema config/schema
