@@ -10,7 +10,8 @@ import contextlib
 import logging
 import secrets
 import ssl
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from typing import Any
 
 from soul_connect.actions import (
     Action,
@@ -65,7 +66,9 @@ class Lifeline:
         self._new_token = new_token
         self._wiring = wiring
         self._reconnect = Reconnect(rng=wiring.rng, can_ask=new_token is not None)
-        self._outbox: asyncio.Queue[Publish | Probe] | None = None
+        self._link: Link | None = None
+        self._outbox: asyncio.Queue[Coroutine[Any, Any, None]] = asyncio.Queue()
+        """What is on its way, for somebody to wait for its acknowledgement."""
         self._main: asyncio.Task[None] | None = None
         self._impatient = False
         self._leaving: str | None = None
@@ -102,7 +105,7 @@ class Lifeline:
             return
         self._leaving = reason
         self._left.set()
-        if self._outbox is None:  # on the way to a connection: nobody to say goodbye to
+        if self._link is None:  # on the way to a connection: nobody to say goodbye to
             main.cancel()
         await asyncio.wait({main}, timeout=3 * GOODBYE_WITHIN)
         main.cancel()
@@ -147,8 +150,12 @@ class Lifeline:
             self._stirred.set()
 
     def _do(self, action: Action) -> None:
-        if isinstance(action, Publish | Probe) and self._outbox is not None:
-            self._outbox.put_nowait(action)
+        link = self._link
+        if isinstance(action, Publish) and link is not None:
+            # On its way now: a task of its own would only make it wait.
+            self._outbox.put_nowait(link.publish(action.topic, action.payload, action.qos))
+        elif isinstance(action, Probe) and link is not None:
+            self._outbox.put_nowait(link.probe(action.within_ms / 1_000))
         elif isinstance(action, Arrived):
             self._reconnect.online(self.now())
         self.told.hear(action)
@@ -216,7 +223,9 @@ class Lifeline:
             by_peer = lost.by_peer
             raise
         finally:
-            self._outbox = None
+            self._link = None
+            while not self._outbox.empty():
+                self._outbox.get_nowait().close()
             if not connected:
                 self.apply(self._session.failed())
             else:
@@ -226,11 +235,11 @@ class Lifeline:
 
     async def _serve(self, link: Link, conn: str) -> None:
         goodbye: Publish | None = None
-        self._outbox = asyncio.Queue()
+        self._link, self._outbox = link, asyncio.Queue()
         try:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._send(link, self._outbox, tasks), name="soul-connect sender")
-                tasks.create_task(self._leave(self._outbox), name="soul-connect leaving")
+                tasks.create_task(self._send(tasks), name="soul-connect sender")
+                tasks.create_task(self._leave(), name="soul-connect leaving")
                 self.apply(self._session.connected(conn, now=self.now()))
                 if self._session.identity.watches_only:
                     self.told.is_online()
@@ -249,24 +258,17 @@ class Lifeline:
             with contextlib.suppress(LinkLost):
                 await link.publish(goodbye.topic, goodbye.payload, goodbye.qos, within=GOODBYE_WITHIN)
 
-    async def _send(
-        self, link: Link, outbox: "asyncio.Queue[Publish | Probe]", tasks: asyncio.TaskGroup
-    ) -> None:
-        """Start each publish in order; each waits for its acknowledgement by itself."""
+    async def _send(self, tasks: asyncio.TaskGroup) -> None:
+        """Start each in order; each waits for its acknowledgement by itself."""
+        outbox = self._outbox
         while True:
-            action = await outbox.get()
-            if isinstance(action, Probe):
-                tasks.create_task(link.probe(action.within_ms / 1_000), name="soul-connect probe")
-            else:
-                tasks.create_task(
-                    link.publish(action.topic, action.payload, action.qos), name="soul-connect publish"
-                )
+            tasks.create_task(await outbox.get(), name="soul-connect publish")
             outbox.task_done()
 
-    async def _leave(self, outbox: "asyncio.Queue[Publish | Probe]") -> None:
+    async def _leave(self) -> None:
         await self._left.wait()
         # What was said before the goodbye is on its way before the goodbye.
-        await outbox.join()
+        await self._outbox.join()
         await asyncio.sleep(0)
         raise _Leaving
 

@@ -1,10 +1,10 @@
 """What a session needs of a connection, and how it may end. `transport` makes real ones."""
 
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from soul_connect.address import Address
 from soul_connect.identity import Identity
@@ -97,10 +97,12 @@ class Link(Protocol):
             LinkLost: the connection is gone; no other end is possible.
         """
 
-    async def publish(self, topic: str, payload: bytes, qos: int, *, within: float = ACK_WITHIN) -> None:
-        """Publish unretained; with QoS 1, return when it is acknowledged.
+    def publish(
+        self, topic: str, payload: bytes, qos: int, *, within: float = ACK_WITHIN
+    ) -> Coroutine[Any, Any, None]:
+        """Publish unretained, during this call; with QoS 1, what it gives returns when it is acknowledged.
 
-        Several calls may be under way; packets leave in the order of the calls.
+        Several may be under way; packets leave in the order of the calls.
 
         Raises:
             LinkLost: no PUBACK `within` so many seconds (or, with QoS 0, not even sent).

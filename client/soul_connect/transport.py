@@ -12,10 +12,13 @@ import asyncio
 import contextlib
 import logging
 import math
-from collections.abc import AsyncIterator
-from typing import Final
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Any, Final
 
 import aiomqtt
+from paho.mqtt.client import Client, MQTTMessage, MQTTMessageInfo
+from paho.mqtt.client import error_string as mqtt_error_string
+from paho.mqtt.enums import MQTTErrorCode
 from paho.mqtt.reasoncodes import ReasonCode
 
 from soul_connect.address import Address, parse_url, trust
@@ -37,8 +40,11 @@ _paho_log.setLevel(logging.CRITICAL)  # all that it has to say is raised as `Lin
 class MqttLink:
     """A `Link` over aiomqtt."""
 
-    def __init__(self, client: aiomqtt.Client, filters: tuple[str, ...]) -> None:
+    def __init__(
+        self, client: aiomqtt.Client, filters: tuple[str, ...], arrived: "asyncio.Queue[Inbox | None]"
+    ) -> None:
         self._client = client
+        self._arrived = arrived
         self._filters = filters
 
     async def messages(self) -> AsyncIterator[Inbox]:
@@ -46,7 +52,7 @@ class MqttLink:
 
         (aiomqtt's own iterator makes a task for each message, and waits for two things at once.)
         """
-        queue: asyncio.Queue[aiomqtt.Message | None] = self._client._queue  # type: ignore[assignment] # noqa: SLF001
+        queue = self._arrived
         disconnected = self._client._disconnected  # noqa: SLF001
 
         def wake(_: object) -> None:
@@ -58,25 +64,38 @@ class MqttLink:
             while not (disconnected.done() and queue.empty()):
                 message = await queue.get()
                 if message is not None:
-                    payload = message.payload if isinstance(message.payload, bytes) else b""
-                    yield Inbox(message.topic.value, payload, message.retain)
+                    yield message
         finally:
             disconnected.remove_done_callback(wake)
         cause = disconnected.exception()
         raise LinkLost("the connection was closed" if cause is None else str(cause), by_peer=_by_peer(cause))
 
-    async def publish(self, topic: str, payload: bytes, qos: int, *, within: float = ACK_WITHIN) -> None:
-        """Publish; paho takes the packet at once, so that the order is that of the calls.
+    def publish(
+        self, topic: str, payload: bytes, qos: int, *, within: float = ACK_WITHIN
+    ) -> Coroutine[Any, Any, None]:
+        """Publish; paho takes the packet during the call, so that the order is that of the calls.
 
         (Of QoS 1 it has 20 on the way at a time; later ones may be overtaken by QoS 0.)
         """
+        # What aiomqtt does when its own `publish` is awaited, and no earlier.
+        info = self._client._client.publish(topic, payload, qos)  # noqa: SLF001
+        confirmation = asyncio.Event()
+        if info.rc == MQTTErrorCode.MQTT_ERR_SUCCESS and not info.is_published():
+            self._client._pending_publishes[info.mid] = confirmation  # noqa: SLF001
+        return self._acknowledged(info, confirmation, within)
+
+    async def _acknowledged(self, info: MQTTMessageInfo, confirmation: asyncio.Event, within: float) -> None:
+        if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
+            raise LinkLost(f"it could not be sent: {mqtt_error_string(info.rc)}")
+        if info.is_published():
+            return
         try:
             async with asyncio.timeout(within):
-                await self._client.publish(topic, payload, qos=qos, timeout=math.inf)
+                await confirmation.wait()
         except TimeoutError:
             raise LinkLost("the server did not acknowledge in time") from None
-        except aiomqtt.MqttError as error:
-            raise LinkLost(str(error)) from None
+        finally:
+            self._client._pending_publishes.pop(info.mid, None)  # noqa: SLF001
 
     async def probe(self, within: float) -> None:
         """Subscribe again, which changes nothing.
@@ -103,12 +122,14 @@ async def open_link(dial: Dial) -> AsyncIterator[Link]:
         LinkLost: anything else that kept the connection from being made.
     """
     client = _client(dial)
+    arrived: asyncio.Queue[Inbox | None] = asyncio.Queue(INCOMING)
+    client._client.on_message = _into(arrived)  # noqa: SLF001
     try:
         await Entrance(client).enter()
         codes = await _subscribe(client, dial)
         if any(code >= 0x80 for code in codes):
             raise LinkLost("the server refused a subscription")
-        yield MqttLink(client, dial.filters)
+        yield MqttLink(client, dial.filters, arrived)
         with contextlib.suppress(aiomqtt.MqttError, TimeoutError):
             async with asyncio.timeout(GOODBYE_WITHIN):
                 await client.__aexit__(None, None, None)
@@ -131,12 +152,19 @@ def _client(dial: Dial) -> aiomqtt.Client:
         tls_context=dial.tls if where.tls else None,
         keepalive=KEEPALIVE_SECONDS,
         timeout=dial.patience,
-        max_queued_incoming_messages=INCOMING,
         logger=_paho_log,
     )
     client.pending_calls_threshold = INCOMING
     client._client.connect_timeout = dial.patience  # noqa: SLF001 (aiomqtt does not pass it on)
     return client
+
+
+def _into(arrived: "asyncio.Queue[Inbox | None]") -> Callable[[Client, Any, MQTTMessage], None]:
+    def on_message(_client: Client, _data: Any, message: MQTTMessage) -> None:
+        with contextlib.suppress(asyncio.QueueFull):
+            arrived.put_nowait(Inbox(message.topic, bytes(message.payload), message.retain))
+
+    return on_message
 
 
 async def _subscribe(client: aiomqtt.Client, dial: Dial) -> tuple[int, ...]:

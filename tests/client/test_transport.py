@@ -48,6 +48,26 @@ async def test_messages_go_round_in_order(ports: tuple[int, int], way: str) -> N
         await link.probe(2)
 
 
+async def test_a_packet_leaves_during_the_call_whenever_its_acknowledgement_is_waited_for(
+    ports: tuple[int, int],
+) -> None:
+    async with open_link(dial(f"mqtt://127.0.0.1:{ports[0]}", "early")) as link:
+        first = link.publish("talk/first", b"", 1)
+        await link.publish("talk/second", b"", 1)
+        async with asyncio.timeout(10):
+            heard_topics = [topic for topic, _ in await heard(link.messages(), 2)]
+        assert heard_topics == ["talk/first", "talk/second"]
+        await first
+
+
+async def test_what_cannot_be_sent_is_a_lost_link(ports: tuple[int, int]) -> None:
+    async with open_link(dial(f"mqtt://127.0.0.1:{ports[0]}", "cut")) as link:
+        assert isinstance(link, MqttLink)
+        link._client._client._sock_close()
+        with pytest.raises(LinkLost):
+            await link.publish("talk/late", b"", 0)
+
+
 @pytest.mark.parametrize("way", ["tcp", "websocket"])
 async def test_no_small_message_waits_for_another(ports: tuple[int, int], way: str) -> None:
     """With Nagle's algorithm a report waits 40 ms for the acknowledgement of the PUBACK before it."""
