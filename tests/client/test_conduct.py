@@ -166,6 +166,24 @@ async def test_a_new_queue_keeps_play_or_pause_and_starts_its_track_at_0() -> No
 
 
 @simulated
+async def test_stop_is_paused_at_0_and_the_device_stays_the_active_one() -> None:
+    async with world() as here:
+        kitchen = here.player(1)
+        async with here.client() as remote:
+            await until(lambda: kitchen.player.client.is_online)
+            await remote.set_queue(ALBUM, target_device=kitchen.id)
+            await remote.play()
+            await remote.seek(50_000)
+            await remote.stop()
+            assert remote.state is not None
+            assert (remote.state.is_playing, remote.state.position_ms) == (False, 0)
+            assert (remote.state.device_id, remote.state.queue) == (kitchen.id, ALBUM)
+            await remote.play()
+            assert here.playing() == [kitchen.id]
+            assert await kitchen.engine.position_ms() < 1_000
+
+
+@simulated
 async def test_adding_to_the_queue_lets_the_track_go_on() -> None:
     async with world() as here:
         kitchen = here.player(1)
@@ -185,6 +203,23 @@ async def test_adding_to_the_queue_lets_the_track_go_on() -> None:
             await remote.set_queue(("x", ALBUM[0]), start_index=0, keep_position=True)
             assert kitchen.engine.track == "x"
             assert await kitchen.engine.position_ms() < 1_000
+
+
+@simulated
+async def test_the_goodbye_is_acknowledged_before_the_connection_ends() -> None:
+    async with world() as here:
+        remote = here.client(device_id=ME, name="Remote")
+        await remote.connect()
+        link = here.broker.links[ME]
+        here.broker.latency = 0.5
+        leaving = asyncio.create_task(remote.disconnect())
+        await after(0.7)
+        assert [message["reason"] for message in here.broker.said("up/disconnect")] == ["quit"]
+        assert here.broker.links[ME] is link  # the acknowledgement is on its way
+        assert not leaving.done()
+        await leaving
+        assert ME not in here.broker.links
+        assert not here.broker.said("up/will")
 
 
 async def test_connect_asks_for_a_keepalive_of_30_s_and_a_will_that_is_not_retained() -> None:
