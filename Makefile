@@ -33,15 +33,18 @@ check: $(READY) ## ruff, mypy --strict, imports, schema and docs drift, branch c
 	@$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
 	@$(BIN)/python -m soul_protocol.schema --check config/schema
 	@$(BIN)/python docs/tables.py --check
+	@$(BIN)/python docs/api.py --check
 	@PYTHONPATH=tests $(BIN)/python -m broker.conformance --check
 	@$(MAKE) --no-print-directory cover
 
 # Without the state machine: what it happens to reach is not what a test shows. Without all orders of
 # presence: they take long under a tracer.
-cover: $(READY) ## every branch of the core, the protocol and the ACL, or it fails
+cover: $(READY) ## every branch of the core, the protocol, the ACL and the client's session, or it fails
 	@$(BIN)/python -m pytest -q --cov --ignore tests/coordinator/core/test_machine.py \
 	  --ignore tests/coordinator/core/test_presence_interleavings.py \
-	  tests/coordinator/core tests/protocol tests/broker/test_acl.py tests/broker/test_topics.py
+	  tests/coordinator/core tests/protocol tests/broker/test_acl.py tests/broker/test_topics.py \
+	  $(wildcard tests/client/test_session_*.py) tests/client/test_reconnect.py tests/client/test_clock.py \
+	  tests/client/test_optimistic.py tests/client/test_expectation.py
 
 bench: $(READY) ## commands beside Snapcast, a thousand users, brokers side by side, the storage
 	@sh tests/system-packages.sh
@@ -50,8 +53,9 @@ bench: $(READY) ## commands beside Snapcast, a thousand users, brokers side by s
 schema: $(READY) ## write config/schema from the contract
 	@$(BIN)/python -m soul_protocol.schema config/schema
 
-docs: $(READY) ## write the tables of docs/protocol.md and docs/mqtt-conformance.md
+docs: $(READY) ## write the tables of docs/protocol.md and docs/api.md from the code
 	@$(BIN)/python docs/tables.py
+	@$(BIN)/python docs/api.py
 	@PYTHONPATH=tests $(BIN)/python -m broker.conformance
 
 format: $(READY) ## ruff's fixes and formatting

@@ -35,7 +35,8 @@ class Arrival:
 
     def __init__(self) -> None:
         self.phase = Phase.AWAY
-        self.conn: str | None = None
+        self.conn = ""
+        """Of the present connection; empty while there is none."""
         self.coordinator: str | None = None
         self.registration = 0
         """Counts registrations, so that each request goes out once in each."""
@@ -63,11 +64,6 @@ class Arrival:
         self.phase = Phase.ARRIVING
         self._due = at
         self._repeat = REGISTER_REPEAT
-
-    def not_registered(self, now: float) -> None:
-        """The coordinator does not know us. A `register` under way is not repeated for that."""
-        if self.phase is Phase.ONLINE:
-            self.register_again(now)
 
     def sent(self, now: float) -> None:
         """`register` was sent."""
@@ -112,7 +108,7 @@ class Arrival:
         )
         self._displaced = self._displaced + 1 if displaced else 0
         self.phase = Phase.AWAY
-        self.conn = None
+        self.conn = ""
         self._due = None
         self._registered_at = None
         return self._displaced >= DISPLACED_TIMES

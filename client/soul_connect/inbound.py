@@ -84,7 +84,9 @@ class Inbound:
                 if message.id is not None:
                     session.settle(message.id, message)
             case PlaybackStateMessage():
-                self._heard_state(changed=session.picture.offer_state(message.state, now=now))
+                changed = session.picture.offer_state(message.state, now=now)
+                session.view.overlay.saw_state(message.state)
+                session.redraw(state=changed)
                 if message.id is not None:
                     session.settle(message.id, message)
             case Position():
@@ -98,7 +100,7 @@ class Inbound:
             case Notice():
                 session.tell(Noticed(message))
             case CoordinatorStatus():
-                return  # has its own topic
+                return  # pragma: no cover (it comes on a topic of its own)
             case ExecuteCommand() | PreparePlayback() | StartPlayback() | StopPlayback():
                 session.tell(Ordered(message))
             case _:
@@ -115,18 +117,10 @@ class Inbound:
             )
         changed = session.picture.offer_state(message.current_state, now=now, anew=anew)
         devices = session.picture.offer_devices(message.devices)
-        if session.picture.state is not None:
-            session.view.overlay.saw_state(session.picture.state, complete=True)
+        session.view.overlay.saw_state(message.current_state, complete=True)
         session.tell(Arrived(message))
         session.redraw(state=changed, devices=devices)
         session.send_open()
-
-    def _heard_state(self, *, changed: bool) -> None:
-        """The canonical state came: it may show what was applied."""
-        session = self._session
-        if session.picture.state is not None:
-            session.view.overlay.saw_state(session.picture.state)
-        session.redraw(state=changed)
 
     def _heard_devices(self, *, changed: bool) -> None:
         """Devices came: they may show the volumes that were asked for."""

@@ -226,7 +226,7 @@ class Session:
 
     def goodbye(self, reason: str) -> Publish | None:
         """What to publish, and see acknowledged, before DISCONNECT; None where there is nothing to say."""
-        if self.identity.watches_only or self.arrival.conn is None:
+        if self.identity.watches_only or not self.arrival.conn:
             return None
         message = Disconnect(conn=self.arrival.conn, reason=reason)
         return Publish(self.identity.topic(UpChannel.DISCONNECT), codec.encode(message), 1)
@@ -247,7 +247,7 @@ class Session:
 
         None while not registered: nothing was said, and a full report is due after arrival.
         """
-        if self.arrival.phase is not Phase.ONLINE or self.arrival.conn is None:
+        if self.arrival.phase is not Phase.ONLINE:
             return None
         update = StateUpdate(
             conn=self.arrival.conn,
@@ -323,7 +323,7 @@ class Session:
     def register_now(self, now: float) -> None:
         """The coordinator does not know us."""
         if self.arrival.phase is Phase.ONLINE:
-            self.arrival.not_registered(now)
+            self.arrival.register_again(now)
             self.tell(Away())
             self._register(now)
 
@@ -335,8 +335,6 @@ class Session:
             offer = self.offer(now)
             description = description.model_copy(update={"volume": offer.volume})
             last = offer.last_known_state
-        if self.arrival.conn is None:
-            return
         self.register_sent = now
         self.arrival.sent(now)
         self.say(

@@ -8,16 +8,15 @@ import base64
 import json
 import random
 import tempfile
-from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from client.memory_broker import MemoryBroker
 from soul_connect.client import ConnectClient
 from soul_connect.device_file import DeviceFile
-from soul_connect.link import Dial, Inbox, LinkLost, LinkRefused
 from soul_connect.players.player import Player
 from soul_connect.players.simulated import SimulatedEngine
 from soul_connect.wiring import Wiring
@@ -31,7 +30,6 @@ from soul_protocol.models import DeviceType
 from soul_protocol.topics import BROKER_CLOSE
 
 EPOCH_MS = 1_700_000_000_000
-LATENCY = 0.004
 
 
 def token(user: str = "alice", **claims: object) -> str:
@@ -46,149 +44,6 @@ def token(user: str = "alice", **claims: object) -> str:
 def device_id(number: int) -> str:
     """A recognizable UUID."""
     return f"{number:08d}-0000-4000-8000-000000000000"
-
-
-class MemoryLink:
-    """A connection to the broker in memory; delivers in order, each way after the latency."""
-
-    def __init__(self, broker: "MemoryBroker", dial: Dial) -> None:
-        self.broker = broker
-        self.dial = dial
-        self.silent = False
-        self.closed: LinkLost | None = None
-        self._arrived: deque[Inbox] = deque()
-        self._stirred = asyncio.Event()
-        self._busy_until = 0.0
-
-    def deliver(self, message: Inbox) -> None:
-        if not self.silent:
-            self.broker.later(self, lambda: self._put(message))
-
-    def _put(self, message: Inbox) -> None:
-        self._arrived.append(message)
-        self._stirred.set()
-
-    def end(self, lost: LinkLost) -> None:
-        if self.closed is None:
-            self.closed = lost
-            self._stirred.set()
-
-    async def messages(self) -> AsyncIterator[Inbox]:
-        while True:
-            while self._arrived:
-                yield self._arrived.popleft()
-            if self.closed is not None:
-                raise self.closed
-            self._stirred.clear()
-            await self._stirred.wait()
-
-    async def publish(self, topic: str, payload: bytes, qos: int, *, within: float = 4.0) -> None:
-        acknowledged = asyncio.Event()
-        if not self.silent and self.closed is None:
-            self.broker.later(self, lambda: self._arrive(topic, payload, acknowledged))
-        if qos:
-            try:
-                await asyncio.wait_for(acknowledged.wait(), within)
-            except TimeoutError:
-                raise LinkLost("no acknowledgement") from None
-
-    def _arrive(self, topic: str, payload: bytes, acknowledged: asyncio.Event) -> None:
-        self.broker.route(topic, payload, by=self)
-        if not self.silent:
-            self.broker.later(self, acknowledged.set)
-
-    async def probe(self, within: float) -> None:
-        await self.publish("probe", b"", 1, within=within)
-
-
-class MemoryBroker:
-    """Routes; knows sessions, wills, retained messages, and a coordinator."""
-
-    def __init__(self) -> None:
-        self.links: dict[str, MemoryLink] = {}
-        self.retained: dict[str, bytes] = {}
-        self.refused: set[str] = set()
-        self.unreachable: set[str] = set()
-        self.online = True
-        self.latency = LATENCY
-        self.dials = 0
-        self.sent: list[tuple[str, dict[str, Any]]] = []
-        self.home: Home | None = None
-        self._last: dict[int, float] = {}
-
-    def later(self, link: MemoryLink, call: Any) -> None:
-        """After the latency, in order for each link."""
-        loop = asyncio.get_running_loop()
-        at = max(loop.time() + self.latency, self._last.get(id(link), 0.0) + 1e-6)
-        self._last[id(link)] = at
-        loop.call_at(at, call)
-
-    @asynccontextmanager
-    async def open_link(self, dial: Dial) -> AsyncIterator[MemoryLink]:
-        self.dials += 1
-        await asyncio.sleep(self.latency)
-        if not self.online or dial.client_id in self.unreachable:
-            raise LinkLost("connection refused")
-        if dial.token in self.refused:
-            raise LinkRefused(5)
-        old = self.links.get(dial.client_id)
-        if old is not None:
-            self.lose(old, by_peer=True)
-        link = self.links[dial.client_id] = MemoryLink(self, dial)
-        for topic, payload in self.retained.items():
-            if _matches(dial.filters, topic):
-                link.deliver(Inbox(topic, payload, retained=True))
-        try:
-            yield link
-        except BaseException:
-            self.later(link, lambda: self.lose(link, by_peer=False))
-            raise
-        else:
-            self._forget(link)
-
-    def lose(self, link: MemoryLink, *, by_peer: bool) -> None:
-        """Close a connection, with its will."""
-        if self._forget(link):
-            link.end(LinkLost("closed", by_peer=by_peer))
-            if link.dial.will is not None:
-                self.route(*link.dial.will, by=link)
-
-    def _forget(self, link: MemoryLink) -> bool:
-        if self.links.get(link.dial.client_id) is link:
-            del self.links[link.dial.client_id]
-            return True
-        return False
-
-    def kill(self) -> None:
-        """The broker dies: nobody hears anything, no wills."""
-        self.online = False
-        for link in tuple(self.links.values()):
-            self._forget(link)
-            link.end(LinkLost("closed", by_peer=True))
-
-    def route(
-        self, topic: str, payload: bytes, *, by: MemoryLink | None = None, retain: bool = False
-    ) -> None:
-        """A message to all that subscribed to it, and to the coordinator."""
-        if payload:
-            self.sent.append((topic, json.loads(payload)))
-        if retain:
-            self.retained[topic] = payload
-        for link in tuple(self.links.values()):
-            if _matches(link.dial.filters, topic):
-                link.deliver(Inbox(topic, payload, retained=False))
-        if self.home is not None and by is not None:
-            self.home.deliver(topic, payload)
-
-    def said(self, channel: str) -> list[dict[str, Any]]:
-        """All that was published on topics with this end."""
-        return [message for topic, message in self.sent if topic.endswith(channel)]
-
-
-def _matches(filters: tuple[str, ...], topic: str) -> bool:
-    return any(
-        topic == one or (one.endswith("/+") and topic.rpartition("/")[0] == one[:-2]) for one in filters
-    )
 
 
 class Home:

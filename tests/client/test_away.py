@@ -29,36 +29,6 @@ async def _kitchen_plays(here: World) -> None:
 
 
 @simulated
-async def test_the_server_is_killed_and_everyone_is_back_soon_after_it() -> None:
-    async with world() as here:
-        clients = [here.client(device_id=device_id(number), name="n") for number in range(10, 18)]
-        for client in clients:
-            await client.connect()
-        here.broker.kill()
-        here.home.kill()
-        await until(lambda: not any(client.is_online for client in clients))
-        await after(60)
-        here.broker.online = True
-        here.home.start()
-        loop = asyncio.get_running_loop()
-        start = loop.time()
-        back: dict[str, float] = {}
-
-        def all_back() -> bool:
-            for client in clients:
-                if client.is_online:
-                    back.setdefault(client.device_id, loop.time() - start)
-            return len(back) == len(clients)
-
-        await until(all_back)
-        times = sorted(back.values())
-        assert times[-1] < 5
-        assert times[len(times) // 2] < 2
-        for client in clients:
-            await client.disconnect()
-
-
-@simulated
 async def test_a_coordinator_that_starts_again_is_registered_with_again() -> None:
     async with world() as here:
         kitchen = here.player(1)
