@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, assert_never
 from soul_connect.actions import Accepted, Arrived, Hindered, Noticed, Ordered
 from soul_connect.arrival import Phase
 from soul_connect.errors import DeviceLimitError, ExpiredError, RateLimitedError, RejectedError
+from soul_connect.pulse import GOOD_CLOCK
 from soul_connect.requests import Forget
 from soul_protocol import codec
 from soul_protocol.down import (
@@ -75,6 +76,8 @@ class Inbound:
                 sent = session.pulse.answered(message.t0)
                 if sent is not None:
                     session.clock.sample(sent=sent, received=now, t1=message.t1, t2=message.t2)
+                    if (session.clock.uncertainty_ms(now) or 0.0) <= GOOD_CLOCK:
+                        session.pulse.clock_is_good(now)
             case CommandResult():
                 self._result(message, now)
             case Error():

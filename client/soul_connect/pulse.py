@@ -1,9 +1,9 @@
 """When to ping: for the clock, and to notice a connection that only seems to be there.
 
-A few quick pings on arrival make the clock good; then one every 30 s. A ping that is not
-answered asks for a probe of the broker: the coordinator may be away while the broker is
-well, and reconnecting would not bring it back. A timer that rings much too late means that
-this machine slept, and that the connection may be long dead.
+A few quick pings on arrival make the clock good, and ten more where the link jitters; then
+one every 30 s. A ping that is not answered asks for a probe of the broker: the coordinator
+may be away while the broker is well, and reconnecting would not bring it back. A timer that
+rings much too late means that this machine slept, and that the connection may be long dead.
 """
 
 from typing import Final
@@ -12,6 +12,12 @@ from soul_protocol.limits import PING_EVERY
 
 QUICK: Final = (0, 150, 400, 900, 1_600, 2_500)
 """Pings after arrival, in ms from it."""
+
+MORE: Final = tuple(range(3_500, 13_500, 1_000))
+"""And these, while the clock is not good."""
+
+GOOD_CLOCK: Final = 20.0
+"""How wrong (ms) a good clock can be."""
 
 ANSWER_WITHIN: Final = 5_000
 """How long a pong may take (ms) before the broker is probed."""
@@ -25,17 +31,25 @@ class Pulse:
 
     def __init__(self) -> None:
         self._planned: list[float] = []
+        self._enough = 0.0
         self._waiting: dict[int, float] = {}
 
     def start(self, now: float) -> None:
         """A connection: begin with a few quick ones."""
-        self._planned = [now + after for after in QUICK]
+        self._planned = [now + after for after in (*QUICK, *MORE)]
+        self._enough = now + QUICK[-1]
         self._waiting.clear()
 
     def stop(self) -> None:
         """No connection, no pings."""
         self._planned = []
         self._waiting.clear()
+
+    def clock_is_good(self, now: float) -> None:
+        """The few quick ones will do."""
+        if len(self._planned) > 1:
+            few = [moment for moment in self._planned if moment <= self._enough]
+            self._planned = few or [now + PING_EVERY]
 
     def soon(self, now: float) -> None:
         """Ping now, besides what is planned."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import random
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -82,6 +83,8 @@ class MemoryBroker:
         self.online = True
         self.dark = False
         self.latency = LATENCY
+        self.jitter = 0.0
+        self._chance = random.Random(1)
         self.dials = 0
         self.sent: list[tuple[str, dict[str, Any]]] = []
         self.home: Coordinator | None = None
@@ -90,7 +93,8 @@ class MemoryBroker:
     def later(self, link: MemoryLink, call: Any) -> None:
         """After the latency, in order for each link."""
         loop = asyncio.get_running_loop()
-        at = max(loop.time() + self.latency, self._last.get(id(link), 0.0) + 1e-6)
+        latency = self.latency + self._chance.uniform(-self.jitter, self.jitter)
+        at = max(loop.time() + latency, self._last.get(id(link), 0.0) + 1e-6)
         self._last[id(link)] = at
         loop.call_at(at, call)
 

@@ -8,7 +8,7 @@ from client.bench import CONN, DEVICE, ME, REPLY, SERVER, STATE, Bench, of, sent
 from client.simulation import device_id
 from soul_connect.actions import Arrived, Away, Hindered, Publish, Settled
 from soul_connect.expectation import expected
-from soul_connect.pulse import Pulse
+from soul_connect.pulse import MORE, QUICK, Pulse
 from soul_connect.requests import AskDevices, AskState, Forget, Rename, Transfer
 from soul_protocol.commands import Command, Next, Previous, RepeatMode, SetQueue, SetRepeat, Stop
 from soul_protocol.models import PlaybackState
@@ -124,6 +124,33 @@ def test_another_registration_than_ours_is_not_believed() -> None:
     assert bench.registered(coordinator="another") == []  # a late one of an earlier coordinator
     bench.drop()
     assert bench.registered(CONN) == []
+
+
+def test_over_a_slow_link_there_are_more_pings_until_the_clock_is_good() -> None:
+    bench = Bench()
+    actions, asked, start = bench.connect(), 0, bench.now
+    while bench.now - start < 29_000:
+        for ping in sent(actions, "ping"):
+            asked += 1
+            bench.now += 80
+            bench.hear(
+                REPLY, type="pong", t0=ping["t0"], t1=SERVER + int(bench.now), t2=SERVER + int(bench.now)
+            )
+        bench.registered()
+        actions = bench.pass_ms(100)
+    assert asked == len(QUICK) + len(MORE)
+
+
+def test_a_connection_that_ends_before_it_was_one_is_no_news() -> None:
+    bench = Bench()
+    bench.connect()
+    assert bench.drop() == []
+
+
+def test_nothing_that_is_said_to_one_device_is_retained() -> None:
+    bench = Bench()
+    bench.connect()
+    assert bench.hear(REPLY, retained=True, type="error", code="not_registered", message="") == []
 
 
 def test_two_pings_in_one_millisecond_are_told_apart() -> None:
