@@ -22,7 +22,7 @@ from typing import Final
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from bench import broker_fanout, broker_idle, broker_messages
-from bench.broker_engines import NAMES, load_on_another_core, started
+from bench.broker_engines import NAMES, load_on_another_core, started, waited
 from bench.broker_report import Results, table, write
 
 _Measured = Iterator[tuple[str, float]]
@@ -66,9 +66,12 @@ def filters(name: str, folder: Path) -> _Measured:
 def storm(name: str, folder: Path) -> _Measured:
     """1,000 clients connect and subscribe, 100 at a time."""
     with started(name, folder, users=CONNECTIONS) as engine:
+        before = waited(engine.pid)
         rate, cost = broker_idle.storm(engine)
+        lost = (waited(engine.pid) - before) / CONNECTIONS * rate
         yield "connect and subscribe, clients a second", rate
         yield "connect and subscribe, CPU ms a client", cost
+        yield "connect and subscribe, broker kept from running, % of the time", lost * 100
 
 
 def idle(name: str, folder: Path) -> _Measured:
@@ -95,6 +98,7 @@ def fanout(name: str, folder: Path) -> _Measured:
             at = min(len(ordered) - 1, len(ordered) * share // 100)
             yield f"fan-out, ms from renderer to device, p{share}", ordered[at] * 1e3 if ordered else math.nan
         yield "fan-out, share of a core, %", found.cpu * 100
+        yield "fan-out, kept from running by other programs, % of the time", found.waited * 100
 
 
 SECTIONS: Final[dict[str, Callable[[str, Path], _Measured]]] = {

@@ -56,6 +56,11 @@ class Engine:
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def waited(pid: int) -> float:
+    """Seconds that a process was ready to run and had no core: what others took from it."""
+    return int(Path(f"/proc/{pid}/schedstat").read_text(encoding="ascii").split()[1]) / 1e9
+
+
 def load_on_another_core() -> None:
     """This process makes the load: it leaves the first core to the brokers, where there are two."""
     if len(_CORES) > 1:
@@ -76,7 +81,8 @@ def started(name: str, folder: Path, *, users: int, each: int = 1) -> Iterator[E
     try:
         os.sched_setaffinity(process.pid, _CORES[:1])
         if name == "mosquitto":
-            _await_port(ports[0])
+            for port in ports:
+                _await_port(port)
         else:
             assert process.stdout is not None
             assert process.stdout.readline(), f"{name} did not start"

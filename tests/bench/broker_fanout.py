@@ -4,6 +4,7 @@ Each user's renderer reports once a second; a service answers each report with t
 which all of the user's devices receive. Renderers, service and devices are sockets of this process.
 """
 
+import os
 import select
 import socket
 import time
@@ -11,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from bench.broker_engines import Engine
+from bench.broker_engines import Engine, waited
 from bench.broker_sockets import Script, connect, crowd, service
 from broker import wire
 
@@ -24,11 +25,15 @@ _FILLER: Final = b" " * 80
 
 @dataclass
 class FanOut:
-    """What was measured: seconds from a report to each device, messages a second, share of a core."""
+    """What was measured: seconds from a report to each device, messages a second, shares of a core.
+
+    `waited` is the share of the time that the broker, or the load, was kept from running by others.
+    """
 
     latencies: list[float] = field(default_factory=list)
     rate: float = 0.0
     cpu: float = 0.0
+    waited: float = 0.0
 
 
 def fan_out(engine: Engine, each: int, seconds: float) -> FanOut:
@@ -67,10 +72,10 @@ class _Beat:
         with select.epoll() as epoll:
             for number in (*self._clients, self._coordinator.fileno()):
                 epoll.register(number, select.EPOLLIN)
-            turn, interval, cpu = 0, 1.0 / len(self._renderers), 0.0
+            turn, interval, cpu, before = 0, 1.0 / len(self._renderers), 0.0, 0.0
             while (now := time.monotonic()) < end + 0.5:
                 if not cpu and now >= measured_from:
-                    cpu = self._engine.cpu()
+                    cpu, before = self._engine.cpu(), self._waited()
                 while now < end and begun + turn * interval <= now:
                     renderer, topic = self._renderers[turn % len(self._renderers)]
                     renderer.send(wire.publish(topic, _FILLER + b"%020d" % time.monotonic_ns()))
@@ -81,8 +86,12 @@ class _Beat:
                     else:
                         self._arrived(self._clients[number].recv(65_536), measured_from)
         self._found.cpu = (self._engine.cpu() - cpu) / (seconds + 0.5)
+        self._found.waited = (self._waited() - before) / (seconds + 0.5)
         self._found.rate = len(self._found.latencies) / seconds
         return self._found
+
+    def _waited(self) -> float:
+        return waited(self._engine.pid) + waited(os.getpid())
 
     def _answer(self) -> None:
         """The service's part: each report becomes its user's position."""
