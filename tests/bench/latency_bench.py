@@ -103,6 +103,7 @@ class Snapcast:
         answered: list[float] = []
         elsewhere: list[float] = []
         controller, other = Controller(self._port), Controller(self._port)
+        other.hear(other.ask("Server.GetRPCVersion"))  # it listens from here on
         for _ in range(commands):
             time.sleep(pause)
             self._count += 1
