@@ -215,6 +215,8 @@ class Device:
         if message["should_resume"]:
             self.music.load(state, self.time.now, playing=False)
             self.music.epoch = state["epoch"]
+            # What it did since that state is undone, and may be asked for again.
+            self.executed.clear()
         if self.music.epoch is not None:
             self.say_state(queue=not self.able.max_payload_bytes)
 

@@ -56,6 +56,9 @@ class PlaybackRules:
             self._stopped(moment, event)
         if event.report is None or not there or again or not current:
             return
+        oldest = moment.now - limits.POSITION_AT_MAX_AGE
+        told = user.playback.position_at
+        require(told == before.position_at or oldest <= told <= moment.now, f"position_at {told} by {event}")
         at = event.report.position_at
         stale = at is not None and at < moment.now - limits.POSITION_AT_MAX_AGE
         same = event.report.is_playing and before.is_playing and event.report.track_id == before.track_id
@@ -78,11 +81,23 @@ class PlaybackRules:
             owner, old = state["device_id"], before.device_id
             if owner is not None and owner != old:
                 require(state["epoch"] == before.epoch + 1, f"{old} to {owner} at epoch {state['epoch']}")
+                waiting = moment.core.users[user].pending.values()
+                left = [one for one in waiting if one.target == old and one.command["type"] != "set_volume"]
+                require(not left, f"{old} renders no more, and {left} waits for it")
             elif owner is not None:
                 require(state["epoch"] == before.epoch, f"epoch {state['epoch']} without another renderer")
+            if (
+                not state["queue"]
+                and before.queue
+                and state["updated_at"] > before.updated_at
+                and owner is None
+            ):
+                old_enough = moment.now - before.updated_at >= limits.RESUME_WITHIN - limits.HOUR
+                require(old_enough, f"the state of {user} is gone after {moment.now - before.updated_at} ms")
             grown = state["queue_rev"] - before.queue_rev
             changed = tuple(state["queue"]) != before.queue
             require(grown > 0 or not changed, "another queue with the same queue_rev")
+            _ordered(moment.core.users[user].playback)
             if state["paused_reason"] == "device_offline" and before.is_playing:
                 require(not state["is_playing"], "offline and playing")
                 if isinstance(moment.event, events.DeadlineReached | events.SaidGoodbye):
@@ -139,6 +154,12 @@ class PlaybackRules:
             if command["queue_rev"] == user.playback.queue_rev:
                 part = user.playback.queue[offset : offset + len(tracks)]
                 require(tuple(tracks) == part, f"another window than {part}")
+
+
+def _ordered(playback: Playback) -> None:
+    """A shuffled queue knows its original order, whatever became of it."""
+    if playback.shuffle and playback.order is not None:
+        require(sorted(playback.order) == list(range(len(playback.queue))), f"{playback.order} is no order")
 
 
 def _planned(before: Playback, asked: int | None, now: int) -> int:

@@ -157,7 +157,11 @@ class PresenceRules:
         for user in core.users.values():
             names = [one.name.casefold() for one in user.listed]
             require(len(names) == len(set(names)), f"names twice: {names}")
-            require(len(names) <= 2 * limits.DEVICES_PER_USER, f"{len(names)} devices")
+            places = sum(one.node == "device" for one in user.listed)
+            require(places <= limits.DEVICES_PER_USER, f"{places} devices of {user.id}")
+            require(
+                len(names) - places <= limits.GUESTS_PER_USER, f"{len(names) - places} guests of {user.id}"
+            )
             for device in user.devices.values():
                 known = device.registered or device.grace_until or device.restart_until
                 require(not device.is_online or bool(known), f"{device.id} is online without being there")

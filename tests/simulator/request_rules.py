@@ -47,6 +47,8 @@ class RequestRules:
         user, sender = moment.user, moment.was.sender
         if user is None:
             return
+        ahead = {name: at for name, at in user.issued.items() if at > moment.now}
+        require(not ahead, f"{event} was issued in the future: {ahead}")
         for to, message in moment.executed("execute_command"):
             if message["id"] != event.id:
                 continue
@@ -59,6 +61,10 @@ class RequestRules:
             require(own or sender.controls, f"{event.sender} must not command another")
             require(message["epoch"] == user.playback.epoch, f"{message} names another epoch")
             self._newest(moment, event, to.device)
+            kept = user.pending[event.sender.device, event.id].change
+            if event.command["type"] == "set_shuffle" and kept is not None and not was_shuffled(moment):
+                ordered = kept.order is not None or not (event.command["enabled"] and kept.queue)
+                require(ordered, f"{event} lost the original order")
             expected = event.command.get("expect_position")
             if expected is not None and not moment.was.pending and moment.playback is not None:
                 place = moment.playback.queue_position
@@ -102,11 +108,12 @@ class RequestRules:
             done = {*event.applied, *(request for request, _ in event.refused)}
             user, sender = moment.user, moment.was.sender
             there = sender is not None and sender.registered and sender.conn == event.conn
-            if user is not None and there and event.report is None:
+            was = moment.playback
+            current = was is not None and (was.device_id, was.epoch) == (event.sender.device, event.epoch)
+            if user is not None and there and (current or event.report is None):
                 left = [one for one in user.pending.values() if one.id in done]
                 left = [one for one in left if one.target == event.sender.device]
-                fresh = any(message["id"] in done for message in results)
-                require(not left or not fresh, f"{left} were answered and wait still")
+                require(not left, f"{left} were answered and wait still")
 
     def _by_itself(self, moment: Moment) -> None:
         for user, message in moment.published("device_offline"):
@@ -127,3 +134,8 @@ class RequestRules:
             require(since <= at, "music started by itself though someone asked for something")
         if any(moment.replied("registered")):
             self.gone.pop(key, None)
+
+
+def was_shuffled(moment: Moment) -> bool:
+    """Whether the queue was, or may be by a command that waits."""
+    return moment.playback is None or moment.playback.shuffle or moment.was.pending > 0
