@@ -7,7 +7,7 @@ import subprocess
 import sys
 from typing import Final
 
-BENCHES: Final = ("latency", "scale", "hop", "broker", "durability")
+BENCHES: Final = ("latency", "scale", "hop", "broker", "durability", "client")
 """Each a process of its own: one leaves nothing to the next, neither memory nor its core."""
 
 

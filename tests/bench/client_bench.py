@@ -1,6 +1,6 @@
 """The client library: what importing it takes, what a connected client costs, and how soon it is back.
 
-    python tests/bench/client_bench.py [--clients 20] [--seconds 15] [--crowd 30]
+    python -m bench client [--clients 8] [--seconds 15] [--crowd 30] [--only TABLE]
 
 What is measured stands in the tables that it prints; nothing is asserted.
 """
@@ -182,8 +182,10 @@ async def _round(
 async def measure(options: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as folder, serving(Path(folder)) as server:
         accounts = Accounts.of_data_dir(server.data_dir)
-        await cost(server, accounts, options.clients, options.seconds)
-        await back(server, accounts, options.crowd)
+        if options.only in {None, "cost"}:
+            await cost(server, accounts, options.clients, options.seconds)
+        if options.only in {None, "back"}:
+            await back(server, accounts, options.crowd)
 
 
 def main() -> None:
@@ -191,14 +193,17 @@ def main() -> None:
     parser.add_argument("--clients", type=int, default=8, help="in one process (10 ephemeral ones a user)")
     parser.add_argument("--seconds", type=float, default=15)
     parser.add_argument("--crowd", type=int, default=30)
+    parser.add_argument("--only", choices=["imports", "cost", "back"], help="one of the three tables")
     parser.add_argument("--hold", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--url", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.hold:
         asyncio.run(hold(options.url, os.environ["SOUL_CONNECT_TOKEN"], options.hold, options.seconds))
         return
-    imports()
-    asyncio.run(measure(options))
+    if options.only in {None, "imports"}:
+        imports()
+    if options.only != "imports":
+        asyncio.run(measure(options))
 
 
 if __name__ == "__main__":
