@@ -44,6 +44,8 @@ class Device:
         self.linked = self.registered = self.limited = self.contested = False
         self.coordinator: str | None = None
         self.music = Music()
+        self.arrived: deque[str] = deque(maxlen=32)
+        """Connections whose `register` came through."""
         self.executed: deque[str] = deque(maxlen=64)
         self.open: dict[str, int] = {}
         self.known: dict[str, Any] = {}
@@ -147,7 +149,16 @@ class Device:
 
     def say(self, event: events.Event) -> bool:
         """Say it to the coordinator. Returns whether it may arrive."""
-        return self.linked and self.up.carry(lambda: self._say(event))
+        return self.linked and self.up.carry(lambda: self._arrives(event))
+
+    def _arrives(self, event: events.Event) -> None:
+        if isinstance(event, events.Registered):
+            first = event.conn not in self.arrived
+            if first and event.conn != self.conn and self.conn in self.arrived:
+                # The broker closed that connection for the next one: it reads nothing more from it.
+                return
+            self.arrived.append(event.conn)
+        self._say(event)
 
     # Asking
 

@@ -18,7 +18,7 @@ class Music:
         self.length = 200_000
         self.rate = 1.0
         """How fast the device's clock runs, and its music with it."""
-        self.windowed = False
+        self.windowed, self.parts_of = False, 0
         """Whether `queue` is a part of a longer one."""
         self.untold = False
         """Whether a report of a change was lost."""
@@ -39,6 +39,17 @@ class Music:
     def forget(self) -> None:
         """Nothing is loaded, and nobody said what should be."""
         self.queue, self.place, self.offset, self.playing, self.untold = (), 0, 0, False, True
+        self._hold({})
+
+    def _hold(self, said: Mapping[str, Any]) -> None:
+        """Its queue is new: all of it, or a window of a longer one."""
+        self.windowed = "queue_offset" in said
+        self.parts_of = said.get("queue_length", 0)
+
+    @property
+    def total(self) -> int:
+        """How long the whole queue is."""
+        return self.parts_of if self.windowed else len(self.queue)
 
     def halt(self, now: int) -> None:
         """Pause here."""
@@ -48,14 +59,15 @@ class Music:
     def start(self, epoch: int, queue: tuple[str, ...], now: int) -> None:
         self.epoch, self.queue, self.place, self.playing = epoch, queue, 0, True
         self.untold = False
-        self.offset, self.windowed = 0, False
+        self.offset = 0
+        self._hold({})
         self._set(0, now)
 
     def load(self, state: Mapping[str, Any], now: int, *, playing: bool) -> None:
         self.untold = False
         self.queue = tuple(state["queue"])
         self.place, self.offset = state["queue_position"], state.get("queue_offset", 0)
-        self.windowed = "queue_offset" in state
+        self._hold(state)
         self.shuffle, self.repeat = state["shuffle"], state["repeat_mode"]
         self.playing = playing
         self._set(state["position_ms"], now)
@@ -75,8 +87,7 @@ class Music:
             self._set(0, now)
             # The queue may have been shortened here meanwhile.
             self.place = command["queue_position"]
-            if not self.windowed:
-                self.place = min(self.place, max(0, len(self.queue) - 1))
+            self.place = min(self.place, max(0, self.total - 1))
             self.playing = command.get("is_playing", self.playing)
         elif kind == "set_repeat":
             self.repeat = command["mode"]
@@ -84,10 +95,12 @@ class Music:
             self._take_queue(command, now)
         elif kind == "set_window":
             self.queue, self.offset = tuple(command["queue"]), command["queue_offset"]
-            self.windowed = True
+            self._hold(command)
+            self.place = min(self.place, max(0, self.total - 1))
 
     def _take_queue(self, command: Mapping[str, Any], now: int) -> None:
-        self.offset, self.windowed = command.get("queue_offset", 0), "queue_offset" in command
+        self.offset = command.get("queue_offset", 0)
+        self._hold(command)
         if command["type"] == "set_queue":
             self.queue = tuple(command["tracks"])
             self.place = command["start_index"]

@@ -88,7 +88,7 @@ class Process:
 
     def wake(self) -> None:
         """After a long time a commit is done, and a process that was down is there again."""
-        if self._saving is not None:
+        while self._saving is not None:
             self._committed(self._saving)
         self.time.clear()
         self.start()

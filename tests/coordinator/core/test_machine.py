@@ -1,10 +1,9 @@
 """The core under any sequence of events: a state machine of honest and clumsy devices.
 
-Checked after every step, beside what the kit checks of every effect: one renderer an epoch,
-one final answer a request, and a store that holds what the core knows.
+Checked of every event, beside what the kit checks of every effect: the simulator's rules
+(`simulator.rules`); after every step, that the store holds what the core knows.
 """
 
-from dataclasses import replace
 from typing import Any
 
 from hypothesis import HealthCheck, settings
@@ -12,6 +11,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from coordinator.core.kit import QUEUE, House, Player
+from simulator.rules import Rules
+from soul_coordinator.core.effects import Effect
+from soul_coordinator.core.events import Event
 from soul_protocol import limits
 
 PLAYERS = st.integers(0, 5)
@@ -34,16 +36,36 @@ COMMANDS: tuple[tuple[str, dict[str, Any]], ...] = (
 )
 
 
+class Watched(House):
+    """A house in which the simulator's rules look at each start and each event."""
+
+    rules: Rules
+
+    def start(self) -> None:
+        if self.starts == 0:
+            self.rules = Rules(self.store)
+        self.rules.killed(self.now)
+        super().start()
+
+    def tell(self, event: Event) -> tuple[Effect, ...]:
+        self.rules.coming(self.core, event, self.now)
+        effects = super().tell(event)
+        self.rules.decided(self.core, event, effects)
+        return effects
+
+    def pass_time(self, ms: int) -> None:
+        super().pass_time(ms)
+        self.rules.nobody_waits()
+
+
 class Machine(RuleBasedStateMachine):
     """Two users with three devices each; all of it in one house."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.house = House()
+        self.house = Watched()
         self.players: list[Player] = []
         self.done: dict[tuple[str, int], int] = {}
-        self.renderers: dict[tuple[str, int], str | None] = {}
-        self.seen: dict[str, int] = {}
 
     @initialize()
     def move_in(self) -> None:
@@ -131,49 +153,11 @@ class Machine(RuleBasedStateMachine):
         if asked:
             player.outcome(answer, asked[-1]["transfer_id"])
 
-    # What must hold
-
-    @invariant()
-    def one_renderer_an_epoch(self) -> None:
-        for user, said in self.house.everyone.items():
-            states = [
-                one["state"] for one in said[self.seen.get(user, 0) :] if one["type"] == "playback_state"
-            ]
-            for state in states:
-                owner = self.renderers.setdefault((user, state["epoch"]), state["device_id"])
-                # A purge empties the state and keeps the epoch: nobody renders then.
-                assert state["device_id"] in {owner, None}, (user, state["epoch"])
-            self.seen[user] = len(said)
-
-    @invariant()
-    def one_final_answer(self) -> None:
-        for player in self.players:
-            finals: dict[str, tuple[str, str | None]] = {}
-            for one in player.all("command_result"):
-                answer = (one["status"], one.get("code"))
-                if one["status"] != "accepted":
-                    assert finals.setdefault(one["id"], answer) == answer
-                else:
-                    assert one["id"] not in finals
+    # What must hold: every rule of the simulator after each event (`Watched`), and the store
 
     @invariant()
     def the_store_knows_what_the_core_knows(self) -> None:
-        for record in self.house.store.load():
-            user = self.house.core.users[record.id]
-            saved = replace(
-                record.playback,
-                position_ms=user.playback.position_ms,
-                position_at=user.playback.position_at,
-            )
-            assert user.playback == saved
-            assert {one.id: replace(one, last_seen=0) for one in record.devices} == {
-                one.id: replace(one.record(), last_seen=0) for one in user.listed
-            }
-            assert sorted(user.pending.values(), key=lambda one: one.number) == sorted(
-                record.pending, key=lambda one: one.number
-            )
-            committed = None if user.handover is None else user.handover.committed
-            assert (committed is None) == (record.transfer is None)
+        self.house.rules.saved(self.house.core)
 
     def teardown(self) -> None:
         """In the end every request has its end."""
