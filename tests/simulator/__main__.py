@@ -8,7 +8,7 @@ import argparse
 import sys
 import time
 
-from simulator.shrink import first_failure, shrunk
+from simulator.shrink import TRIES, first_failure, shrunk
 from simulator.world import MEMBERS
 
 REPLAYED = 2_000_000
@@ -21,7 +21,7 @@ def main() -> int:
     )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--events", type=int, help="run until so many events, and shrink nothing")
-    parser.add_argument("--seconds", type=int, default=300, help="how long to shrink")
+    parser.add_argument("--tries", type=int, default=TRIES, help="replays in which to shrink")
     asked = parser.parse_args()
     began = time.monotonic()
     world, failed = first_failure(asked.seed, asked.events or REPLAYED)
@@ -39,7 +39,7 @@ def main() -> int:
     if asked.events is not None:
         sys.stdout.write(f"replay and shrink it: python -m simulator --seed {asked.seed}\n")
         return 1
-    least = shrunk(failed, seconds=asked.seconds)
+    least = shrunk(failed, tries=asked.tries)
     sys.stdout.write(f"{least.told()}\n{len(least.actions)} of {len(failed.actions)} actions\n")
     return 1
 

@@ -44,8 +44,8 @@ def play(world: World, actions: Iterable[Action]) -> None:
             _HOUSE[action.what](world, **action.how)
         else:
             _DEVICE[action.what](world, world.devices[action.who], **action.how)
-        for device in world.devices:
-            world.listen(device)
+        if action.who is not None:
+            world.listen(world.devices[action.who])
 
 
 def tracks(first: int, count: int, about: str = "track") -> tuple[str, ...]:

@@ -46,6 +46,7 @@ class Device:
         self.music = Music()
         self.arrived: deque[str] = deque(maxlen=32)
         """Connections whose `register` came through."""
+        self._ticking = 0
         self.executed: deque[str] = deque(maxlen=64)
         self.open: dict[str, int] = {}
         self.known: dict[str, Any] = {}
@@ -82,7 +83,6 @@ class Device:
         self.linked, self.registered, self.limited, self.seq = True, False, False, 0
         self.register(self.life, limits.REGISTER_REPEAT)
         self.ping(self.life)
-        self._tick(self.life)
 
     def register(self, life: int, wait: int) -> None:
         if life != self.life or not self.linked or self.registered or self.limited:
@@ -117,15 +117,21 @@ class Device:
             self.say(events.Pinged(self.place, self.clock()))
             self.after(limits.PING_EVERY, lambda: self.ping(life))
 
-    def _tick(self, life: int) -> None:
+    def wind(self) -> None:
         """A renderer that plays reports each second, and goes on to its next track."""
-        if life != self.life or not self.linked:
+        plays = self.music.playing and self.music.epoch is not None
+        if plays and self.linked and self._ticking != self.life:
+            life = self._ticking = self.life
+            self.after(limits.TICK_EVERY, lambda: self._tick(life))
+
+    def _tick(self, life: int) -> None:
+        if life == self._ticking:
+            self._ticking = 0
+        if life != self.life or not self.music.playing or self.music.epoch is None:
             return
-        if self.music.epoch is not None:
-            ended = self.music.ends(self.time.now)
-            if ended or self.music.playing:
-                self.say_state(tick=not ended)
-        self.after(limits.TICK_EVERY, lambda: self._tick(life))
+        ended = self.music.ends(self.time.now)
+        self.say_state(tick=not ended)
+        self.wind()
 
     def cut(self) -> None:
         """The connection is gone, and this side knows. What was said may still be under way."""

@@ -18,7 +18,7 @@ class Music:
         self.length = 200_000
         self.rate = 1.0
         """How fast the device's clock runs, and its music with it."""
-        self.windowed, self.parts_of = False, 0
+        self.windowed, self.parts_of, self.rev = False, 0, 0
         """Whether `queue` is a part of a longer one."""
         self.untold = False
         """Whether a report of a change was lost."""
@@ -44,7 +44,7 @@ class Music:
     def _hold(self, said: Mapping[str, Any]) -> None:
         """Its queue is new: all of it, or a window of a longer one."""
         self.windowed = "queue_offset" in said
-        self.parts_of = said.get("queue_length", 0)
+        self.parts_of, self.rev = said.get("queue_length", 0), said.get("queue_rev", 0)
 
     @property
     def total(self) -> int:
@@ -94,6 +94,8 @@ class Music:
         elif kind in {"set_queue", "set_shuffle"}:
             self._take_queue(command, now)
         elif kind == "set_window":
+            # Of an older queue: either that counts again, or a newer queue overtook this; who knows?
+            self.untold = self.untold or command["queue_rev"] < self.rev
             self.queue, self.offset = tuple(command["queue"]), command["queue_offset"]
             self._hold(command)
             self.place = min(self.place, max(0, self.total - 1))

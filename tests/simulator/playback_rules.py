@@ -46,12 +46,12 @@ class PlaybackRules:
         if sender is not None and sender.held:
             return
         if not there or (event.report is not None and not current) or (again and not event.applied):
-            require(user.playback is before, f"a foreign report changed the state: {event}")
+            require(user.playback is before, lambda: f"a foreign report changed the state: {event}")
         elif again:
             # It was overtaken, and answers commands still; what it says is old.
             kept = ("track_id", "is_playing", "shuffle", "repeat_mode", "volume", "epoch", "device_id")
             old = [name for name in kept if getattr(before, name) != getattr(user.playback, name)]
-            require(not old, f"an old report changed {old}: {event}")
+            require(not old, lambda: f"an old report changed {old}: {event}")
         if there and not again and event.report is not None and not current:
             self._stopped(moment, event)
         if event.report is None or not there or again or not current:
@@ -63,14 +63,14 @@ class PlaybackRules:
         stale = at is not None and at < moment.now - limits.POSITION_AT_MAX_AGE
         same = event.report.is_playing and before.is_playing and event.report.track_id == before.track_id
         if stale and same and not event.applied and user.playback.sequence == before.sequence:
-            require(user.playback is before, f"an old position moved the state: {event}")
+            require(user.playback is before, lambda: f"an old position moved the state: {event}")
 
     def _stopped(self, moment: Moment, event: events.StateReported) -> None:
         key = event.sender.user, event.sender.device
         stops = [message for _, message in moment.executed("stop_playback")]
         due = moment.now - self.stopped.get(key, -limits.COMPLAIN_EVERY) >= limits.COMPLAIN_EVERY
         if stops:
-            require(due, f"{key} was told twice in 5 s that it is not active")
+            require(due, lambda: f"{key} was told twice in 5 s that it is not active")
             self.stopped[key] = moment.now
 
     def _states(self, moment: Moment) -> None:
@@ -112,7 +112,7 @@ class PlaybackRules:
         ours = underway is not None and underway.transfer == event.transfer
         starts = [message for _, message in moment.executed("start_playback")]
         ready = ours and event.answer == "ready" and underway is not None and not underway.committed
-        require(bool(starts) <= bool(ready), f"{event} started something")
+        require(bool(starts) <= bool(ready), lambda: f"{event} started something")
         if not starts or underway is None:
             return
         state: Message = starts[0]["state"]
@@ -127,7 +127,7 @@ class PlaybackRules:
         assert user is not None
         if before.device_id in user.devices and before.device_id != place.device:
             stopped = [to.device for to, _ in moment.executed("stop_playback")]
-            require(before.device_id in stopped, f"{before.device_id} was not told to stop")
+            require(before.device_id in stopped, lambda: f"{before.device_id} was not told to stop")
 
     def _claim(self, moment: Moment) -> None:
         event, before, user = moment.event, moment.playback, moment.user
@@ -136,7 +136,7 @@ class PlaybackRules:
         old = before.device_id
         if user.playback.epoch > before.epoch and old in user.devices:
             stopped = [(to.device, m["reason"]) for to, m in moment.executed("stop_playback")]
-            require((old, "claimed") in stopped, f"{old} was not told of the claim")
+            require((old, "claimed") in stopped, lambda: f"{old} was not told of the claim")
 
     def _windows(self, moment: Moment) -> None:
         for to, message in moment.executed("execute_command"):
@@ -149,7 +149,10 @@ class PlaybackRules:
             if cap is None or tracks is None:
                 continue
             require("queue_offset" in command, f"the whole queue went to {to.device}")
-            require(len(json.dumps(message)) <= cap, f"{len(json.dumps(message))} bytes went to {to.device}")
+            require(
+                len(json.dumps(message)) <= cap,
+                f"{len(json.dumps(message))} bytes went to {to.device}",
+            )
             offset = command["queue_offset"]
             if command["queue_rev"] == user.playback.queue_rev:
                 part = user.playback.queue[offset : offset + len(tracks)]

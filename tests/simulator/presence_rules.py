@@ -97,7 +97,7 @@ class PresenceRules:
         if not isinstance(event, events.Registered) or not any(moment.replied("registered")):
             return
         key = event.sender.user, event.sender.device
-        require(event.conn not in self.spent[key], f"{event.conn} became current again on {key}")
+        require(event.conn not in self.spent[key], lambda: f"{event.conn} became current again on {key}")
         old = self.current.get(key)
         if old is not None and old != event.conn:
             self.spent[key].append(old)
@@ -133,8 +133,11 @@ class PresenceRules:
             changed = (
                 user is not None and moment.playback is not None and user.playback is not moment.playback
             )
-            require(not changed, f"an unregistered device changed the state: {event}")
-            require(not any(moment.executed("execute_command")), f"an unregistered device commanded: {event}")
+            require(not changed, lambda: f"an unregistered device changed the state: {event}")
+            require(
+                not any(moment.executed("execute_command")),
+                lambda: f"an unregistered device commanded: {event}",
+            )
 
     def _limits(self, moment: Moment) -> None:
         channel, place = CHANNELS.get(type(moment.event)), moment.place
@@ -144,13 +147,15 @@ class PresenceRules:
         key = place.user, place.device
         if "rate_limited" in codes:
             last = self.told_limited.get(key, -limits.RATE_REPLY_EVERY)
-            require(moment.now - last >= limits.RATE_REPLY_EVERY, f"rate_limited twice a second to {key}")
+            require(
+                moment.now - last >= limits.RATE_REPLY_EVERY, lambda: f"rate_limited twice a second to {key}"
+            )
             self.told_limited[key] = moment.now
         elif moment.effects and "not_registered" not in codes:
             more = channel in REQUEST_CHANNELS
             count = limits.REQUESTS_PER_MINUTE if more else limits.OTHER_PER_MINUTE
             allowed = self.allowed.setdefault((*key, more), Allowance(count, moment.now))
-            require(allowed.take(moment.now), f"over the limit of {channel}: {moment.event}")
+            require(allowed.take(moment.now), lambda: f"over the limit of {channel}: {moment.event}")
 
     def still(self, core: Coordinator, now: int) -> None:
         """What must hold of the devices at any time."""
@@ -177,4 +182,4 @@ class PresenceRules:
         old = now - playback.updated_at > limits.RESUME_WITHIN + limits.SECOND
         if old and (active is None or not active.is_online):
             kept = playback.queue or playback.track_id or playback.device_id
-            require(not kept, f"the state of {name} is kept since {playback.updated_at}")
+            require(not kept, lambda: f"the state of {name} is kept since {playback.updated_at}")

@@ -130,7 +130,7 @@ class Process:
         if due is not None and due <= self.time.now:
             effects += self._decided(core, DeadlineReached())
             due = core.next_deadline()
-            require(due is None or due > self.time.now, f"what was due at {due} is due still")
+            require(due is None or due > self.time.now, lambda: f"what was due at {due} is due still")
         self.rules.nobody_waits()
         self._commit(effects)
 

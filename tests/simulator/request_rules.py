@@ -56,9 +56,9 @@ class RequestRules:
             require(
                 moment.now < message["expires_at"] <= moment.now + limits.COMMAND_LIFETIME_MAX, "lifetime"
             )
-            require(user.devices[to.device].is_online, f"{event} went to a device that is offline")
+            require(user.devices[to.device].is_online, lambda: f"{event} went to a device that is offline")
             own = to.device == event.sender.device
-            require(own or sender.controls, f"{event.sender} must not command another")
+            require(own or sender.controls, lambda: f"{event.sender} must not command another")
             require(message["epoch"] == user.playback.epoch, f"{message} names another epoch")
             self._newest(moment, event, to.device)
             kept = user.pending[event.sender.device, event.id].change
@@ -71,18 +71,21 @@ class RequestRules:
                 require(expected == place, f"{event} expected {expected}, and it was {place}")
         if any(moment.executed("prepare_playback")) and event.sender.node == "guest":
             allowed = self.store.of(user.id).passes.get(event.sender.device)
-            require(allowed is not None and "transfer" in allowed.scope, f"{event.sender} has no such scope")
+            require(
+                allowed is not None and "transfer" in allowed.scope,
+                lambda: f"{event.sender} has no such scope",
+            )
 
     def _newest(self, moment: Moment, event: events.CommandRequested, to: str) -> None:
         issued = moment.now if event.issued_at is None else min(event.issued_at, moment.now)
         age = moment.now - issued
-        require(age <= limits.ISSUED_AT_MAX_AGE, f"{event} is {age} ms old")
+        require(age <= limits.ISSUED_AT_MAX_AGE, lambda: f"{event} is {age} ms old")
         name = CLASSES.get(event.command["type"])
         if name is None:
             return
         key = event.sender.user, name if name != "volume" else f"volume of {to}"
         newest = self.issued.get(key, 0)
-        require(issued >= newest, f"{event} came after one issued at {newest}")
+        require(issued >= newest, lambda: f"{event} came after one issued at {newest}")
         self.issued[key] = issued
 
     def _begun(self, moment: Moment) -> None:
@@ -102,9 +105,9 @@ class RequestRules:
         results = [message for _, message in moment.replied("command_result")]
         applied = {message["id"] for message in results if message["status"] == "applied"}
         if isinstance(event, events.CommandRequested):
-            require(moment.was.known or event.id not in applied, f"{event} was applied by nobody")
+            require(moment.was.known or event.id not in applied, lambda: f"{event} was applied by nobody")
         if isinstance(event, events.StateReported):
-            require(applied <= set(event.applied), f"{applied} were not reported as applied")
+            require(applied <= set(event.applied), lambda: f"{applied} were not reported as applied")
             done = {*event.applied, *(request for request, _ in event.refused)}
             user, sender = moment.user, moment.was.sender
             there = sender is not None and sender.registered and sender.conn == event.conn
@@ -113,7 +116,7 @@ class RequestRules:
             if user is not None and there and (current or event.report is None):
                 left = [one for one in user.pending.values() if one.id in done]
                 left = [one for one in left if one.target == event.sender.device]
-                require(not left, f"{left} were answered and wait still")
+                require(not left, lambda: f"{left} were answered and wait still")
 
     def _by_itself(self, moment: Moment) -> None:
         for user, message in moment.published("device_offline"):

@@ -14,7 +14,10 @@ def check_settled(world: World) -> None:
         devices = {one.place.device: one for one in world.devices if one.place.user == user.id}
         for known in user.devices.values():
             there = devices[known.id].registered and devices[known.id].place == known.address
-            require(known.is_online == there, f"{known.id} is shown online={known.is_online}, and is {there}")
+            require(
+                known.is_online == there,
+                f"{known.id} is shown online={known.is_online}, and is {there}",
+            )
         for device in devices.values():
             _one_device(user, device)
         require(not user.pending, f"still pending: {user.pending}")
@@ -29,20 +32,24 @@ def _one_device(user: User, device: Device) -> None:
     playback, music, name = user.playback, device.music, device.place.device
     if device.linked and not device.limited and not device.ephemeral:
         # Nobody tells a command line that its silence was taken for its end: it is nowhere listed.
-        require(name in user.devices and device.registered, f"{name} is connected and not registered")
+        require(name in user.devices and device.registered, lambda: f"{name} is connected and not registered")
     if not device.registered:
         return
-    require(not device.open, f"{name} waits for {device.open}")
+    require(not device.open, lambda: f"{name} waits for {device.open}")
     if playback.device_id != name:
-        require(not music.playing, f"{name} plays, and the state says {playback.device_id}")
+        require(not music.playing, lambda: f"{name} plays, and the state says {playback.device_id}")
         return
     if music.epoch is None or music.untold:
         return
-    require(music.epoch == playback.epoch, f"{name} renders epoch {music.epoch}, not {playback.epoch}")
-    require(music.playing == playback.is_playing, f"{name} plays: {music.playing}, {playback}")
-    require(music.place == playback.queue_position, f"{name} is at {music.place}, {playback}")
-    require(device.volume == playback.volume, f"{name} has volume {device.volume}, {playback}")
-    require(music.shuffle == playback.shuffle and music.repeat == playback.repeat_mode, f"modes of {name}")
+    require(
+        music.epoch == playback.epoch, lambda: f"{name} renders epoch {music.epoch}, not {playback.epoch}"
+    )
+    require(music.playing == playback.is_playing, lambda: f"{name} plays: {music.playing}, {playback}")
+    require(music.place == playback.queue_position, lambda: f"{name} is at {music.place}, {playback}")
+    require(device.volume == playback.volume, lambda: f"{name} has volume {device.volume}, {playback}")
+    require(
+        music.shuffle == playback.shuffle and music.repeat == playback.repeat_mode, lambda: f"modes of {name}"
+    )
     part = playback.queue[music.offset : music.offset + len(music.queue)]
-    require(music.queue == part, f"{name} has the queue {music.queue} at {music.offset}, {playback}")
-    require(music.track() == playback.track_id, f"{name} plays {music.track()}, {playback}")
+    require(music.queue == part, lambda: f"{name} has the queue {music.queue} at {music.offset}, {playback}")
+    require(music.track() == playback.track_id, lambda: f"{name} plays {music.track()}, {playback}")

@@ -7,7 +7,6 @@ parts (delta debugging: Zeller and Hildebrandt, "Simplifying and isolating failu
 input", 2002).
 """
 
-import time
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -18,6 +17,9 @@ from simulator.invariants import BrokenError
 from simulator.people import Plan
 from simulator.story import told
 from simulator.world import Line, World
+
+TRIES = 3_000
+"""Replays in which a failure is shrunk: fewer are usually enough, and most are short."""
 
 SLACK_MS = 60_000
 """How long a broken rule may take to show after the last action."""
@@ -72,16 +74,16 @@ def _failed(world: World, actions: Sequence[Action], what: Callable[[], None]) -
     return None
 
 
-def shrunk(failed: Failure, *, seconds: float) -> Failure:
-    """The same broken rule with as few actions as could be found in so many seconds."""
-    return _Shrinking(failed, time.monotonic() + seconds).result()
+def shrunk(failed: Failure, *, tries: int = TRIES) -> Failure:
+    """The same broken rule with as few actions as could be found in so many replays."""
+    return _Shrinking(failed, tries).result()
 
 
 class _Shrinking:
     """`least` is the shortest failure so far."""
 
-    def __init__(self, failed: Failure, end: float) -> None:
-        self.least, self._end = failed, end
+    def __init__(self, failed: Failure, tries: int) -> None:
+        self.least, self._tries = failed, tries
 
     def result(self) -> Failure:
         self._shorter_past()
@@ -94,7 +96,8 @@ class _Shrinking:
 
     def _fails(self, actions: Sequence[Action]) -> World | None:
         """The world in which these actions break the same rule; it is remembered then."""
-        if time.monotonic() > self._end:
+        self._tries -= 1
+        if self._tries < 0:
             return None
         world, failed = failure_of(actions)
         if failed is None or failed.where != self.least.where:

@@ -123,7 +123,8 @@ def _message(message: Mapping[str, Any]) -> str:
         state = message["current_state"]
         known = {"epoch": state["epoch"], "sequence": state["sequence"], "queue_rev": state["queue_rev"]}
         return f"registered {_short({'should_resume': message['should_resume']} | known)}"
-    return f"{kind} {about} {_short(message)}".replace("  ", " ")
+    said = {key: one for key, one in message.items() if key != "type"}
+    return f"{kind} {about} {_short(said)}".replace("  ", " ")
 
 
 def _short(value: Any) -> str:

@@ -149,7 +149,8 @@ class World:
         self.listen(device)
 
     def listen(self, device: Device) -> None:
-        """Whether two devices play in one epoch."""
+        """Whether two devices play in one epoch; whoever plays says so each second."""
+        device.wind()
         music = device.music
         if music.playing and music.epoch is not None:
             self.process.rules.sounds(device.place.user, music.epoch, device.place.device)
