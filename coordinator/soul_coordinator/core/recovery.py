@@ -79,17 +79,11 @@ def play_again(turn: Turn, device: Device) -> None:
     if not device.should_resume or loss is None:
         return
     _end_loss(turn)
-    # A `pause` that it has not answered is sent again, and is not to be undone by this.
-    asked = any(
-        one.target == device.id and one.command["type"] in {"play", "pause", "stop"}
-        for one in user.pending.values()
-    )
     away = turn.now - loss.at
     if (
         loss.was_playing
         and not loss.goodbye
         and not loss.commands_since
-        and not asked
         and away < limits.RESUME_PLAYING_WITHIN
     ):
         forwarding.forward_own(turn, device, {"type": "play"})
