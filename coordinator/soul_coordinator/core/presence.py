@@ -64,6 +64,7 @@ def said_goodbye(turn: Turn, event: SaidGoodbye) -> None:
     if was_current:
         device.conn = None
         was_online = device.is_online
+        recovery.withdraw_play(turn, device)
         go_offline(turn, device, "disconnect", since=turn.now)
         loss = turn.user.loss
         if not was_online and loss is not None and turn.user.active is device:

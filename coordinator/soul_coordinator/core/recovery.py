@@ -8,7 +8,7 @@ less than 2 minutes in which nobody commanded anything, by a `play` of the coord
 
 from dataclasses import replace
 
-from soul_coordinator.core import forwarding, messages, reports, transfers
+from soul_coordinator.core import forwarding, messages, receipts, reports, transfers
 from soul_coordinator.core.device import Device
 from soul_coordinator.core.events import Registered
 from soul_coordinator.core.records import Loss
@@ -87,6 +87,13 @@ def play_again(turn: Turn, device: Device) -> None:
         and away < limits.RESUME_PLAYING_WITHIN
     ):
         forwarding.forward_own(turn, device, {"type": "play"})
+
+
+def withdraw_play(turn: Turn, device: Device) -> None:
+    """A goodbye: a `play` of the coordinator's own that was not answered is not sent again."""
+    for pending in tuple(turn.user.pending.values()):
+        if pending.own and pending.target == device.id and pending.command["type"] == "play":
+            receipts.settle(turn, pending)
 
 
 def commanded(turn: Turn) -> None:

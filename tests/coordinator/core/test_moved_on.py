@@ -31,6 +31,28 @@ def test_a_pause_that_waits_is_not_undone_by_a_play_of_the_coordinators_own() ->
     assert not house.state()["is_playing"]
 
 
+def test_a_play_of_the_coordinators_own_is_not_sent_again_after_a_goodbye() -> None:
+    house = House()
+    kitchen = house.device("Kitchen").playing()
+    assert kitchen.register(resume=True) is not None
+    assert kitchen.executed()["command"]["type"] == "play"
+    sent = len(kitchen.all("execute_command"))
+    kitchen.leave()
+    answer = kitchen.register(resume=True)
+    assert answer is not None
+    assert answer["should_resume"]
+    assert len(kitchen.all("execute_command")) == sent
+
+
+def test_what_someone_asked_for_is_sent_again_after_a_goodbye() -> None:
+    house = House()
+    kitchen, phone = house.device("Kitchen").playing(), house.device("Phone")
+    request = phone.command("seek", position_ms=1)
+    kitchen.leave()
+    kitchen.register(resume=True)
+    assert [one["id"] for one in kitchen.all("execute_command")] == [request, request]
+
+
 def test_the_window_that_follows_registered_comes_after_it() -> None:
     house = House()
     for number in range(8):
