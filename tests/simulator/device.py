@@ -305,7 +305,7 @@ class Device:
             return
         self.music.execute(command, self.time.now)
         self.executed.append(request)
-        self._say_applied(request)
+        self._say_applied(request, message["expires_at"])
 
     def _take(self, epoch: int) -> None:
         """It is the renderer, and nobody told it what to play: the state says that, if it was heard."""
@@ -315,8 +315,10 @@ class Device:
             self.music.forget()
         self.music.epoch = epoch
 
-    def _say_applied(self, request: str) -> None:
+    def _say_applied(self, request: str, expires_at: int) -> None:
         life, wait = self.life, self.temper.answers_after
+        # Of what is answered too late the coordinator remembers a little, and nothing after a restart.
+        self.music.untold = self.music.untold or self.time.now + round(wait / self.rate) >= expires_at - 5
         if not wait:
             self.say_state(applied=(request,))
             return
