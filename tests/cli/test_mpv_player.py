@@ -11,6 +11,7 @@ from pathlib import Path
 from cli.conftest import House
 from players_mpv.audio import OtherHand, encode, make_wav, other_hand
 from serving import Process
+from soul_connect.cli.remote import patiently
 from soul_connect.client import ConnectClient
 from soul_connect.errors import RejectedError
 from waiting import until_async
@@ -66,7 +67,7 @@ async def test_there_and_back(house: House, tmp_path: Path) -> None:
         watching = asyncio.create_task(both())
         try:
             await client.seek(5_000)
-            await client.transfer_playback(right)
+            await patiently(lambda: client.transfer_playback(right))
             position: float = 0.0
             async with asyncio.timeout(5):
                 while not position:
@@ -82,8 +83,7 @@ async def test_there_and_back(house: House, tmp_path: Path) -> None:
             assert state
             assert client.state is not None and client.state.error is not None
             assert client.state.error.track_id == "bad.flac"
-            await until_async(lambda: _elapsed(client))  # transfers are limited to one a second
-            await client.transfer_playback(left)
+            await patiently(lambda: client.transfer_playback(left))
             await client.next()
             assert await sounding(left_mpv) == "3.mp3"
             assert await sounding(right_mpv) is None
@@ -171,7 +171,3 @@ def _playing_on(client: ConnectClient, device_id: str, track_id: str) -> bool:
 
 def _on(client: ConnectClient, track_id: str) -> bool:
     return client.state is not None and client.state.track_id == track_id
-
-
-def _elapsed(client: ConnectClient) -> bool:
-    return client.position_ms() > 1_000

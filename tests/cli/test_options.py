@@ -33,6 +33,7 @@ def test_every_command_and_option_is_tried_somewhere() -> None:
         *(TESTS / "cli").glob("*.py"),
         *(TESTS / "e2e").glob("*.py"),
         TESTS / "coordinator" / "accounts" / "test_command_line.py",
+        TESTS / "client" / "test_conformance.py",
         TESTS / "serving.py",
     ]
     text = "\n".join(file.read_text("utf-8") for file in files)

@@ -177,7 +177,7 @@ async def test_our_clients_keep_the_rules_and_a_careless_one_is_told(
 
 def _as_a_command(port: int, server: Server) -> None:
     url = f"mqtt://127.0.0.1:{port}"
-    trying = server.spawn("conformance", url, "--client", token=token("coordinator"))
+    trying = server.spawn("conformance", url, "--client", "--wait", "90", token=token("coordinator"))
     player: Process | None = None
     try:
         player = server.spawn(
