@@ -53,13 +53,6 @@ MISTAKES = (
         "a report counts with a new seq only",
     ),
     Mistake(
-        "lose `applied` on coalescing",
-        "reports.py",
-        "    if _answers(turn, device, event):\n        # Never held",
-        "    if device.held is None and _answers(turn, device, event):\n        # Never held",
-        "coalesced states never lose `applied`",
-    ),
-    Mistake(
         "believe a device's clock",
         "position.py",
         "    return max(now - POSITION_AT_MAX_AGE, min(report.position_at, now))",
@@ -396,13 +389,6 @@ MISTAKES = (
         "    return start, queue[start:end]",
         "    return start + 1, queue[start:end]",
         "a window's indexes are absolute",
-    ),
-    Mistake(
-        "let twice as much in",
-        "rates.py",
-        "            Bucket(limits.REQUESTS_PER_MINUTE, limits.MINUTE, now),",
-        "            Bucket(2 * limits.REQUESTS_PER_MINUTE, limits.MINUTE, now),",
-        "100 requests a minute",
     ),
     Mistake(
         "move the music as often as asked",
