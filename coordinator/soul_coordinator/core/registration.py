@@ -114,5 +114,5 @@ def _connect(turn: Turn, device: Device, event: Registered, *, same_connection: 
         return
     if not was_online:
         turn.event(messages.device_online(device))
-    if not was_online or before | {"last_seen": 0} != messages.device(device) | {"last_seen": 0}:
+    if before | {"last_seen": 0} != messages.device(device) | {"last_seen": 0}:
         turn.show_devices()

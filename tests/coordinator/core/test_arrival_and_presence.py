@@ -97,9 +97,11 @@ def test_a_loss_shows_after_3_s_of_grace() -> None:
 def test_a_return_within_the_grace_is_not_shown() -> None:
     house = House()
     kitchen = house.device()
+    lists = len(house.events("devices_update"))
     kitchen.lose()
     house.pass_time(2_000)
     kitchen.register()
+    assert len(house.events("devices_update")) == lists
     house.pass_time(10_000)
     assert house.events("device_offline") == []
     assert len(house.events("device_online")) == 1

@@ -167,6 +167,16 @@ def test_a_local_change_meanwhile_never_gives_a_queue_rev_twice() -> None:
     assert (house.state()["queue"], house.state()["queue_rev"]) == (["a"], rev + 2)
 
 
+def test_a_queue_that_came_about_already_is_no_further_queue_rev() -> None:
+    house, kitchen, phone = stage()
+    rev = house.state()["queue_rev"]
+    request = phone.command("set_queue", tracks=["a"], start_index=0)
+    kitchen.report(queue=["a"], queue_position=0)
+    assert house.state()["queue_rev"] == rev + 1
+    kitchen.report(applied=[request], queue_position=0, track_id="a")
+    assert (house.state()["queue"], house.state()["queue_rev"]) == (["a"], rev + 1)
+
+
 def test_a_seq_counts_once() -> None:
     house, kitchen, _ = stage()
     kitchen.report(is_playing=False, position_ms=5)
