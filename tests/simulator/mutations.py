@@ -16,6 +16,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -116,11 +117,16 @@ def _rules(said: str) -> list[str | None]:
     return [None if place is None else _named(Path(place[0]), place[1]) for place in places]
 
 
+_PARSING = threading.Lock()
+"""CPython 3.11 counts the depth of a tree once for all threads: two at once can fail (SystemError)."""
+
+
 def _named(file: Path, line: int) -> str:
     """A place in the source, by its function."""
     if TESTS not in file.parents:
         return "the core failed"
-    tree = ast.parse(file.read_text("utf-8"))
+    with _PARSING:
+        tree = ast.parse(file.read_text("utf-8"))
     around = [
         one.name
         for one in ast.walk(tree)
