@@ -24,7 +24,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from simulator.mistakes import MISTAKES, Mistake
+from simulator.mistake import Mistake
+from simulator.mistakes import MISTAKES
 
 TESTS = Path(__file__).parents[1]
 CORE = TESTS.parent / "coordinator" / "soul_coordinator"

@@ -2,7 +2,8 @@
 
 import pytest
 
-from simulator.mistakes import MISTAKES, Mistake
+from simulator.mistake import Mistake
+from simulator.mistakes import MISTAKES
 from simulator.mutations import FIRST_SEED, caught, patched
 
 TRIED = ("leave a gap in the sequence", "skip the save of the state", "let the source play on")
