@@ -8,7 +8,7 @@ import inspect
 import re
 import sys
 import typing
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from enum import Enum
 from pathlib import Path
 
@@ -77,9 +77,21 @@ def _class(one: type, level: int = 2) -> list[str]:
         if isinstance(member, property):
             parts.append(f"- **`{name}`** ({_kind(member.fget)}): {_indented(member.__doc__)}")
         else:
-            word = "await " if inspect.iscoroutinefunction(member) else ""
-            parts.append(f"- **`{word}{name}{_signature(member)}`**: {_indented(member.__doc__)}")
+            word, signature = _call(one, member)
+            parts.append(f"- **`{word}{name}{signature}`**: {_indented(member.__doc__)}")
     return [*parts, ""]
+
+
+def _call(one: type, member: typing.Any) -> tuple[str, str]:
+    """`await ` where a call needs it, and the signature, with what the class puts for a type variable."""
+    signature = _signature(member)
+    variable = member.__annotations__.get("return")
+    if not isinstance(variable, typing.TypeVar):
+        return "await " if inspect.iscoroutinefunction(member) else "", signature
+    bound = next(each for base in vars(one)["__orig_bases__"] for each in typing.get_args(base))
+    awaited = typing.get_origin(bound) is Coroutine
+    result = typing.get_args(bound)[-1] if awaited else bound
+    return "await " if awaited else "", signature.replace(f"-> {variable.__name__}", f"-> {result.__name__}")
 
 
 def _members(one: type) -> Iterator[tuple[str, typing.Any]]:

@@ -1,10 +1,10 @@
 """`ConnectClient`: the way in for programs that use asyncio."""
 
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from soul_connect.actions import Action, Answer, RolledBack
 from soul_connect.address import parse_url, trust
@@ -34,7 +34,7 @@ from soul_protocol.up import PlaybackFailed, PlaybackReady, PlaybackStarted, Tra
 __all__ = ["CONTROLLER", "ConnectClient", "TokenSource"]
 
 
-class ConnectClient(Known, Controls):
+class ConnectClient(Known, Controls[Coroutine[Any, Any, CommandResult]]):
     """A device of one user: a remote control, or (with `Player`) a renderer.
 
         async with ConnectClient(url="mqtts://home", token=token, ephemeral=True) as client:

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from typing import Literal
+from typing import Generic, Literal, TypeVar
 
 from soul_protocol.commands import (
     Command,
@@ -18,48 +18,52 @@ from soul_protocol.commands import (
     SetVolume,
     Stop,
 )
-from soul_protocol.down import CommandResult
+
+R = TypeVar("R")
 
 
-class Controls(ABC):
-    """What people do. Every method returns and raises as `send_command` does."""
+class Controls(ABC, Generic[R]):
+    """What people do. Every method returns and raises as `send_command` does.
+
+    `R` is what that returns: a result for threads, for asyncio an awaitable of one.
+    """
 
     @abstractmethod
-    async def send_command(
+    def send_command(
         self,
         command: Command,
         *,
         target_device: str | None = None,
         lifetime_ms: int = ...,
         until: Literal["final", "accepted"] = "final",
-    ) -> CommandResult:
+    ) -> R:
         """Ask the active device, or `target_device`, to do something."""
 
-    async def play(self, *, target_device: str | None = None) -> CommandResult:
+    def play(self, *, target_device: str | None = None) -> R:
         """Go on, or start; naming a device brings the music there."""
-        return await self.send_command(Play(), target_device=target_device)
+        return self.send_command(Play(), target_device=target_device)
 
-    async def pause(self) -> CommandResult:
+    def pause(self) -> R:
         """Hold the position."""
-        return await self.send_command(Pause())
+        return self.send_command(Pause())
 
-    async def stop(self) -> CommandResult:
+    def stop(self) -> R:
         """Pause at the start of the track."""
-        return await self.send_command(Stop())
+        return self.send_command(Stop())
 
-    async def seek(self, position_ms: int) -> CommandResult:
+    def seek(self, position_ms: int) -> R:
         """Go to a position, in ms from the start of the track."""
-        return await self.send_command(Seek(position_ms=position_ms))
+        return self.send_command(Seek(position_ms=position_ms))
 
-    async def next(self, *, expect_position: int | None = None) -> CommandResult:
+    def next(self, *, expect_position: int | None = None) -> R:
         """The next track; with `expect_position` only if that index is the current one (a double tap)."""
-        return await self.send_command(Next(expect_position=expect_position))
+        return self.send_command(Next(expect_position=expect_position))
 
-    async def previous(self, *, expect_position: int | None = None) -> CommandResult:
+    def previous(self, *, expect_position: int | None = None) -> R:
         """The previous track, or after 3 s of a track its beginning; `expect_position` as in `next`."""
-        return await self.send_command(Previous(expect_position=expect_position))
+        return self.send_command(Previous(expect_position=expect_position))
 
-    async def set_queue(
+    def set_queue(
         self,
         tracks: Iterable[str],
         *,
@@ -67,7 +71,7 @@ class Controls(ABC):
         target_device: str | None = None,
         keep_position: bool = False,
         expect_rev: int | None = None,
-    ) -> CommandResult:
+    ) -> R:
         """Replace the queue (10,000 tracks, 384 KiB at most).
 
         With `keep_position`, and the current track at `start_index`, the track goes on; with
@@ -82,16 +86,16 @@ class Controls(ABC):
             keep_position=keep_position or None,
             expect_rev=expect_rev,
         )
-        return await self.send_command(command, target_device=target_device)
+        return self.send_command(command, target_device=target_device)
 
-    async def set_volume(self, volume: float, *, target_device: str | None = None) -> CommandResult:
+    def set_volume(self, volume: float, *, target_device: str | None = None) -> R:
         """0.0-1.0, of the active device or of `target_device`, active or not."""
-        return await self.send_command(SetVolume(volume=float(volume)), target_device=target_device)
+        return self.send_command(SetVolume(volume=float(volume)), target_device=target_device)
 
-    async def set_shuffle(self, enabled: bool) -> CommandResult:
+    def set_shuffle(self, enabled: bool) -> R:
         """Shuffle the queue, or give it its own order again."""
-        return await self.send_command(SetShuffle(enabled=enabled))
+        return self.send_command(SetShuffle(enabled=enabled))
 
-    async def set_repeat(self, mode: RepeatMode) -> CommandResult:
+    def set_repeat(self, mode: RepeatMode) -> R:
         """What follows the last track, or any."""
-        return await self.send_command(SetRepeat(mode=mode))
+        return self.send_command(SetRepeat(mode=mode))

@@ -8,12 +8,12 @@ from typing import Literal, Self
 
 from soul_connect.actions import Answer, RolledBack
 from soul_connect.address import parse_url, trust
+from soul_connect.controls import Controls
 from soul_connect.errors import NotConnectedError
 from soul_connect.identity import CONTROLLER, identify
 from soul_connect.known import Known
 from soul_connect.requests import DEFAULT_LIFETIME, Ask, AskDevices, AskState, Forget, Rename, Transfer, Wish
 from soul_connect.session import Session
-from soul_connect.sync.controls import Controls
 from soul_connect.sync.lifeline import Lifeline, TokenSource
 from soul_connect.sync.values import Subscription
 from soul_protocol.commands import Command
@@ -22,7 +22,7 @@ from soul_protocol.models import Capabilities, Device, DeviceType, PlaybackState
 from soul_protocol.up import TransferOptions, TransferPlay
 
 
-class ConnectClient(Known, Controls):
+class ConnectClient(Known, Controls[CommandResult]):
     """A remote control of one user.
 
         with ConnectClient(url="mqtts://home", token=token, ephemeral=True) as client:
