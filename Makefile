@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+FIRMWARE := $(VENV)/firmware/.ready
+TYPINGS := $(VENV)/typings/.ready
 .DEFAULT_GOAL := help
 .PHONY: help run test check cover bench schema docs format clean
 
@@ -17,19 +19,30 @@ $(READY): pyproject.toml constraints.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
 
+# The real MicroPython and umqtt, for the firmware's tests; nothing outside $(VENV) is touched.
+$(FIRMWARE): tests/firmware/ground.sh | $(READY)
+	@sh $< $(VENV)/firmware $(BIN)/python
+
+# The ESP32's stubs stand in for the standard library's: away from where mypy looks.
+$(TYPINGS): constraints.txt | $(READY)
+	@rm -rf $(@D)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --target $(@D) 'micropython-esp32-stubs==1.25.*'
+	@touch $@
+
 run: $(READY) ## a server with two demo players; Ctrl-C ends it
 	@exec $(BIN)/soul-connect serve --demo
 
-test: $(READY) ## every test, on a fresh machine as well
+test: $(READY) $(FIRMWARE) ## every test, on a fresh machine as well
 	@sh tests/system-packages.sh
 	@$(BIN)/python -m pip check
 	@$(MAKE) --no-print-directory check
 	@$(BIN)/python -m pytest -q
 
-check: $(READY) ## ruff, mypy --strict, imports, schema and docs drift, branch coverage
+check: $(READY) $(TYPINGS) ## ruff, mypy --strict, pyright for the firmware, imports, schema and docs drift, branch coverage
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
+	@$(BIN)/basedpyright --project firmware --warnings
 	@$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
 	@$(BIN)/python -m soul_protocol.schema --check config/schema
 	@$(BIN)/python docs/tables.py --check
