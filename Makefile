@@ -5,6 +5,9 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 FIRMWARE := $(VENV)/firmware/.ready
 TYPINGS := $(VENV)/typings/.ready
+WEB := client/web
+NPM := sh $(WEB)/tools/npm
+WEB_READY := $(WEB)/node_modules/.ready
 .DEFAULT_GOAL := help
 .PHONY: help run test check cover bench schema docs format clean
 
@@ -29,16 +32,22 @@ $(TYPINGS): constraints.txt | $(READY)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --target $(@D) 'micropython-esp32-stubs==1.25.*'
 	@touch $@
 
+$(WEB_READY): $(WEB)/package-lock.json $(WEB)/tools/npm | $(READY)
+	@echo "Setting up $(WEB)/node_modules (once; half a minute)"
+	@$(NPM) ci --loglevel error --no-progress
+	@touch $@
+
 run: $(READY) ## a server with two demo players; Ctrl-C ends it
 	@exec $(BIN)/soul-connect serve --demo
 
-test: $(READY) $(FIRMWARE) ## every test, on a fresh machine as well
+test: $(READY) $(FIRMWARE) $(WEB_READY) ## every test, on a fresh machine as well
 	@sh tests/system-packages.sh
 	@$(BIN)/python -m pip check
 	@$(MAKE) --no-print-directory check
+	@$(NPM) test --silent
 	@$(BIN)/python -m pytest -q
 
-check: $(READY) $(TYPINGS) ## ruff, mypy --strict, pyright for the firmware, imports, schema and docs drift, branch coverage
+check: $(READY) $(TYPINGS) $(WEB_READY) ## ruff, mypy and tsc --strict, pyright for the firmware, eslint, imports, schema and docs drift, branch coverage
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
@@ -48,6 +57,9 @@ check: $(READY) $(TYPINGS) ## ruff, mypy --strict, pyright for the firmware, imp
 	@$(BIN)/python docs/tables.py --check
 	@$(BIN)/python docs/api.py --check
 	@PYTHONPATH=tests $(BIN)/python -m broker.conformance --check
+	@$(NPM) run --silent types:check
+	@$(NPM) run --silent tsc
+	@$(NPM) run --silent lint
 	@$(MAKE) --no-print-directory cover
 
 # Without the state machine: what it happens to reach is not what a test shows. Without all orders of
@@ -63,17 +75,19 @@ bench: $(READY) ## commands beside Snapcast, a thousand users, brokers side by s
 	@sh tests/system-packages.sh
 	@PYTHONPATH=tests $(BIN)/python -m bench
 
-schema: $(READY) ## write config/schema from the contract
+schema: $(READY) $(WEB_READY) ## write config/schema, and the web client's types, from the contract
 	@$(BIN)/python -m soul_protocol.schema config/schema
+	@$(NPM) run --silent types
 
 docs: $(READY) ## write the tables of docs/protocol.md and docs/api.md from the code
 	@$(BIN)/python docs/tables.py
 	@$(BIN)/python docs/api.py
 	@PYTHONPATH=tests $(BIN)/python -m broker.conformance
 
-format: $(READY) ## ruff's fixes and formatting
+format: $(READY) $(WEB_READY) ## ruff's and eslint's fixes, and formatting
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
+	@$(NPM) run --silent format
 
 clean: ## remove what the targets made
-	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache dist
+	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache dist $(WEB)/node_modules $(WEB)/dist
