@@ -20,7 +20,7 @@ from soul_protocol.topics import (
     up_topic,
 )
 
-CONTROLLER = Capabilities(
+CONTROLLER = Capabilities.model_construct(  # not validated: no model is built while modules are imported
     can_render=False, can_control=True, can_host_jam=False, supported_formats=(), max_sample_rate=0
 )
 """What a remote control can do."""

@@ -3,10 +3,17 @@
 import random
 import time
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 
-from soul_connect.link import OpenLink
-from soul_connect.transport import open_link
+from soul_connect.link import Dial, Link, OpenLink
+
+
+def open_link(dial: Dial) -> AbstractAsyncContextManager[Link]:
+    """`transport.open_link`; the MQTT library is imported with the first connection."""
+    from soul_connect.transport import open_link as real  # noqa: PLC0415 (see above)
+
+    return real(dial)
 
 
 @dataclass(frozen=True, slots=True)

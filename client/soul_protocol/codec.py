@@ -5,6 +5,7 @@ unknown fields are ignored, anything else that is wrong raises `ContractError`.
 """
 
 import re
+from functools import cache
 from typing import Annotated, Any, Final, Union, cast
 
 from pydantic import Field, TypeAdapter, ValidationError
@@ -19,17 +20,22 @@ from soul_protocol.wire import Wire
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
+@cache
 def _adapter(*kinds: type[Wire]) -> TypeAdapter[Any]:
+    """Made on first use: a client never decodes what clients say, and a remote control never an order."""
     if len(kinds) == 1:
         return TypeAdapter(kinds[0])
     union: Any = Union[kinds]  # noqa: UP007 (a union made at run time)
     return TypeAdapter(Annotated[union, Field(discriminator="type")])
 
 
-_UP: Final = {channel: _adapter(*kinds) for channel, kinds in up.MESSAGES.items()}
-_DOWN: Final = {channel: _adapter(*kinds) for channel, kinds in down.MESSAGES.items()}
-_STATUS: Final = _adapter(down.CoordinatorStatus)
-_CLOSE: Final = _adapter(down.Close)
+def prepare() -> None:
+    """Build all models now, where the first message shall not wait for that: in a server."""
+    every: list[tuple[type[Wire], ...]] = [(down.CoordinatorStatus,), (down.Close,)]
+    for kinds in (*every, *up.MESSAGES.values(), *down.MESSAGES.values()):
+        for kind in kinds:
+            kind.model_rebuild()
+        _adapter(*kinds)
 
 
 def encode(message: Wire) -> bytes:
@@ -44,22 +50,22 @@ def decode_up(channel: UpChannel, payload: bytes) -> up.UpMessage:
         ContractError: broken JSON, a type that does not belong here, a bad value, or a queue
             over the limits; with the request's id where it has one.
     """
-    return cast("up.UpMessage", _decode(_UP[channel], payload, f"up/{channel}"))
+    return cast("up.UpMessage", _decode(_adapter(*up.MESSAGES[channel]), payload, f"up/{channel}"))
 
 
 def decode_down(channel: DownChannel | AllChannel, payload: bytes) -> down.DownMessage:
     """What the coordinator said on `channel`; raises `ContractError` likewise."""
-    return cast("down.DownMessage", _decode(_DOWN[channel], payload, str(channel)))
+    return cast("down.DownMessage", _decode(_adapter(*down.MESSAGES[channel]), payload, str(channel)))
 
 
 def decode_status(payload: bytes) -> down.CoordinatorStatus:
     """What `soul/v1/coordinator` carries; raises `ContractError` likewise."""
-    return cast("down.CoordinatorStatus", _decode(_STATUS, payload, "coordinator"))
+    return cast("down.CoordinatorStatus", _decode(_adapter(down.CoordinatorStatus), payload, "coordinator"))
 
 
 def decode_close(payload: bytes) -> down.Close:
     """What `soul/v1/broker/close` carries; raises `ContractError` likewise."""
-    return cast("down.Close", _decode(_CLOSE, payload, "broker/close"))
+    return cast("down.Close", _decode(_adapter(down.Close), payload, "broker/close"))
 
 
 def _decode(adapter: TypeAdapter[Any], payload: bytes, place: str) -> object:

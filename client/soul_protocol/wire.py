@@ -11,9 +11,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class Wire(BaseModel):
-    """Base of every model of the contract: immutable, strict, tolerant of new fields."""
+    """Base of every model of the contract: immutable, strict, tolerant of new fields.
 
-    model_config = ConfigDict(frozen=True, extra="ignore", strict=True, allow_inf_nan=False)
+    A model is built on first use: no client needs all of them, and importing them stays quick.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore", strict=True, allow_inf_nan=False, defer_build=True)
 
 
 def _is_none(value: object) -> bool:

@@ -33,6 +33,7 @@ from soul_coordinator.core.coordinator import Coordinator
 from soul_coordinator.core.effects import Reply
 from soul_coordinator.runner import Connect, Counters, Inbox, Link, LinkError, Runner
 from soul_coordinator.writer import Writer
+from soul_protocol import codec
 from soul_protocol.errors import Code
 from soul_protocol.topics import PREFIX, RETAINED, AllChannel, all_topic
 
@@ -77,6 +78,7 @@ class CoordinatorService:
         self._core: Coordinator | None = None
         self._problem: str | None = "starting"
         self.ready = asyncio.Event()
+        codec.prepare()
 
     @property
     def health(self) -> Health:

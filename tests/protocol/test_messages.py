@@ -1,6 +1,8 @@
 """Every message: a good one passes and comes back unchanged, a bad value changes nothing."""
 
 import json
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -40,6 +42,20 @@ def refusal(channel: UpChannel, message: object) -> ContractError:
     with pytest.raises(ContractError) as caught:
         codec.decode_up(channel, payload)
     return caught.value
+
+
+def test_models_are_built_when_they_are_needed_or_all_at_once() -> None:
+    code = (
+        "from soul_protocol import codec, up, down\n"
+        "every = [kind for kinds in (*up.MESSAGES.values(), *down.MESSAGES.values()) for kind in kinds]\n"
+        "print(any(kind.__pydantic_complete__ for kind in every))\n"
+        "codec.prepare()\n"
+        "print(all(kind.__pydantic_complete__ for kind in every))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "True"]
+    codec.prepare()  # here as well, whatever is built already
+    assert up.Register.__pydantic_complete__
 
 
 @pytest.mark.parametrize(("channel", "message"), named(UP))

@@ -135,7 +135,7 @@ async def knock(url: str) -> str | None:
     """Why nobody opens at the server's port; None where somebody does."""
     import asyncio
 
-    from soul_connect.transport import parse_url
+    from soul_connect.address import parse_url
 
     address = parse_url(url)
     try:

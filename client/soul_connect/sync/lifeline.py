@@ -13,6 +13,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
 from soul_connect.actions import Action, Answer, Arrived, Probe, Publish
 from soul_connect.address import Address
@@ -27,8 +28,10 @@ from soul_connect.link import GOODBYE_WITHIN, LinkLost, LinkRefused, LinkUntrust
 from soul_connect.reconnect import AskToken, GiveUp, Reconnect, Wait
 from soul_connect.requests import Wish
 from soul_connect.session import Session
-from soul_connect.sync.link import ThreadLink
 from soul_connect.sync.told import Told
+
+if TYPE_CHECKING:
+    from soul_connect.sync.link import ThreadLink
 
 TokenSource = Callable[[], str | None]
 """Gives another token, or None where there is none. Called in a thread of the client."""
@@ -198,6 +201,8 @@ class Lifeline:
         Raises:
             LinkLost: it could not be made, or is gone.
         """
+        from soul_connect.sync.link import ThreadLink  # noqa: PLC0415 (with paho: for the first connection)
+
         conn, who = secrets.token_hex(8), self._session.identity
         dial = dial_as(
             who,
@@ -234,7 +239,7 @@ class Lifeline:
                         self.told.online.set(False)
             link.close(clean=clean)
 
-    def _serve(self, link: ThreadLink) -> None:
+    def _serve(self, link: "ThreadLink") -> None:
         while True:
             self._send(link)
             if self._leaving is not None:
@@ -249,7 +254,7 @@ class Lifeline:
                         )
                     )
 
-    def _send(self, link: ThreadLink) -> None:
+    def _send(self, link: "ThreadLink") -> None:
         """Publish in order, without the lock: paho may make us wait for locks of its own."""
         while True:
             with self._lock:
@@ -262,7 +267,7 @@ class Lifeline:
                 case Publish(topic=topic, payload=payload, qos=qos):
                     link.publish(topic, payload, qos)
 
-    def _say_goodbye(self, link: ThreadLink) -> None:
+    def _say_goodbye(self, link: "ThreadLink") -> None:
         goodbye = self._session.goodbye(self._leaving or "quit")
         if goodbye is None:
             return
