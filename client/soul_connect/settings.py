@@ -127,6 +127,7 @@ class ServerSettings:
 
     broker_url: str | None = field(default=None, metadata=_is(_BROKER))
     broker_ca: Path | None = field(default=None, metadata=_is(_PATH))
+    broker_password_file: Path | None = field(default=None, metadata=_is(_PATH))
 
     durability: Literal["normal", "full"] = field(
         default="normal", metadata=_is(values.choice("normal", "full"))

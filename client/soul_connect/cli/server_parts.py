@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Final
 
@@ -173,7 +173,8 @@ class Parts:
         """How the coordinator reaches its broker: by a call in one process, else over the network."""
         if self._broker is not None:
             return local_links(self._broker, token=self._service_token)
-        return mqtt_links(self.url, token=self._service_token, ca=_own_authority(self.settings))
+        password = _broker_password(self.settings) or self._service_token
+        return mqtt_links(self.url, token=password, ca=_own_authority(self.settings))
 
     def _service_token(self) -> str:
         return service_token(self._signer, now=int(time.time()), ttl=_SERVICE_TOKEN_TTL).token
@@ -280,6 +281,24 @@ def _own_authority(settings: ServerSettings) -> str | None:
     """What a coordinator of its own trusts: the setting, or the authority in the shared data directory."""
     chosen = settings.broker_ca or settings.data_dir / "ca.pem"
     return str(chosen) if Path(chosen).is_file() else None
+
+
+def _broker_password(settings: ServerSettings) -> Callable[[], str] | None:
+    """The coordinator's password at a broker that knows no tokens; None: show a token.
+
+    Raises:
+        CliError: the file cannot be read, or holds none.
+    """
+    file = settings.broker_password_file
+    if file is None:
+        return None
+    try:
+        password = file.read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise CliError(Exit.USAGE, f"The broker's password cannot be read from {file}: {error}.") from error
+    if not password:
+        raise CliError(Exit.USAGE, f"There is no password in {file}.")
+    return lambda: password
 
 
 def _reachable(host: str) -> str:
