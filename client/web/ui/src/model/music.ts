@@ -1,0 +1,130 @@
+/** What the views ask for that takes more than one request, or a choice first. */
+import { signal } from "@preact/signals";
+
+import { count, t } from "../texts/index.ts";
+import { trackOf } from "./tracks.ts";
+import { dialog } from "./route.ts";
+import { active, connect, here, me, playing, positionMs, snapshot, state } from "./store.ts";
+import { say } from "./toasts.ts";
+
+const SKIP_MS = 10_000;
+const LOUDER = 0.05;
+
+/** What was asked to play while no player was chosen: it plays on the one chosen next. */
+const waiting = signal<{ tracks: readonly string[]; start: number } | null>(null);
+
+export function playTracks(tracks: readonly string[], start: number): void {
+  if (active.value === null) {
+    waiting.value = { tracks, start };
+    dialog.value = "where";
+    return;
+  }
+  void connect().setQueue(tracks, start);
+  if (!playing.value) void connect().play();
+}
+
+/** A device was picked in the list: the music goes there, or what was asked for begins there. */
+export async function pickDevice(device: string): Promise<void> {
+  if (device === me.value?.deviceId && !here.value.allowed) await connect().allowPlayback();
+  const asked = waiting.value;
+  waiting.value = null;
+  if (asked) {
+    await connect().setQueue(asked.tracks, asked.start, { device });
+    await connect().play();
+  } else if (device !== active.value?.id) {
+    await connect().transfer(device);
+  }
+}
+
+export function forgetWaiting(): void {
+  waiting.value = null;
+}
+
+/** Add to the end of the queue, the current track playing on. */
+export function addTracks(tracks: readonly string[]): void {
+  const now = state.value;
+  if (now === null || now.queue.length === 0) {
+    playTracks(tracks, 0);
+    return;
+  }
+  setQueue([...now.queue, ...tracks], now.queue_position);
+  const [first] = tracks;
+  if (first !== undefined) {
+    say(t("added", { title: tracks.length === 1 ? trackOf(first).title : count("tracks", tracks.length) }));
+  }
+}
+
+export function jumpTo(index: number): void {
+  const now = state.value;
+  if (now === null) return;
+  void connect().setQueue(now.queue, index);
+  if (!playing.value) void connect().play();
+}
+
+export function removeAt(index: number): void {
+  const now = state.value;
+  if (now === null) return;
+  const rest = now.queue.filter((_, at) => at !== index);
+  if (index !== now.queue_position) {
+    setQueue(rest, now.queue_position - (index < now.queue_position ? 1 : 0));
+  } else {
+    void connect().setQueue(rest, Math.max(0, Math.min(index, rest.length - 1)));
+  }
+}
+
+/** Move a track to another place; the current one plays on wherever it is now. */
+export function move(from: number, to: number): void {
+  const now = state.value;
+  const track = now?.queue[from];
+  if (!now || track === undefined || from === to || to < 0 || to >= now.queue.length) return;
+  const queue = now.queue.filter((_, at) => at !== from);
+  queue.splice(to, 0, track);
+  const without = now.queue_position - (from < now.queue_position ? 1 : 0);
+  const current = from === now.queue_position ? to : without + (to <= without ? 1 : 0);
+  setQueue(queue, current);
+}
+
+export function clearQueue(): void {
+  void connect().setQueue([], 0);
+}
+
+/**
+ * Change the queue under the music. Somebody else's change in the meantime wins, unless one of ours is
+ * under way: then the number we know is not the newest anyway.
+ */
+function setQueue(tracks: readonly string[], current: number): void {
+  const now = state.value;
+  const mine = snapshot.value.pending.includes("set_queue");
+  void connect().setQueue(tracks, current, {
+    keepPosition: true,
+    ...(now && !mine ? { expectRev: now.queue_rev } : {}),
+  });
+}
+
+export function playOrPause(): void {
+  if (active.value === null) dialog.value = "where";
+  else void (playing.value ? connect().pause() : connect().play());
+}
+
+export function skip(direction: -1 | 1): void {
+  const to = Math.max(0, positionMs.value + direction * SKIP_MS);
+  void connect().seek(Math.min(to, state.value?.duration_ms ?? to));
+}
+
+export function louder(direction: -1 | 1): void {
+  const volume = state.value?.volume ?? 0;
+  void connect().setVolume(Math.min(1, Math.max(0, Math.round((volume + direction * LOUDER) * 100) / 100)));
+}
+
+let before = 0.5;
+
+export function mute(): void {
+  const volume = state.value?.volume ?? 0;
+  if (volume > 0) before = volume;
+  void connect().setVolume(volume > 0 ? 0 : before);
+}
+
+export function nextRepeat(): void {
+  const next = { off: "all", all: "one", one: "off" } as const;
+  void connect().setRepeat(next[state.value?.repeat_mode ?? "off"]);
+}

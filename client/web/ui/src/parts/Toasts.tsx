@@ -1,0 +1,30 @@
+import { toasts } from "../model/toasts.ts";
+import { t } from "../texts/index.ts";
+import { Icon } from "./icons.tsx";
+
+export function Toasts() {
+  return (
+    <div class="toasts" role="status" aria-live="polite">
+      {toasts().map((toast) => (
+        <div class="toast" key={toast.key}>
+          <p>{toast.text}</p>
+          {toast.retry && (
+            <button
+              type="button"
+              class="pill"
+              onClick={() => {
+                toast.dismiss();
+                toast.retry?.();
+              }}
+            >
+              {t("retry")}
+            </button>
+          )}
+          <button type="button" class="round" aria-label={t("close")} onClick={toast.dismiss}>
+            <Icon name="close" />
+          </button>
+        </div>
+      ))}
+    </div>
+  );
+}
