@@ -118,6 +118,13 @@ class ServerSettings:
     )
     web_dir: Path | None = field(default=None, metadata=_is(_PATH))
 
+    music_dir: Path | None = field(default=None, metadata=_is(_PATH))
+    stream_url: str | None = field(default=None, metadata=_is(values.url_with("{track}", "http", "https")))
+    stream_origins: tuple[str, ...] = field(
+        default=(),
+        metadata=_is(values.items('web origins such as "https://radio.example.org"', values.is_origin)),
+    )
+
     tls_cert: Path | None = field(default=None, metadata=_is(_PATH))
     tls_key: Path | None = field(default=None, metadata=_is(_PATH))
     tls_client_ca: Path | None = field(default=None, metadata=_is(_PATH))

@@ -128,6 +128,19 @@ def url(*schemes: str) -> Kind:
     return Kind(read)
 
 
+def url_with(part: str, *schemes: str) -> Kind:
+    """An address, as `url`, with `part` once in its path or query."""
+    plain = url(*schemes)
+
+    def read(value: object, base: Path) -> str:
+        address = str(plain.read(value, base))
+        if address.count(part) != 1 or part in urlsplit(address).netloc:
+            raise ValueError(f"an address with {part} once in its path")
+        return address
+
+    return Kind(read)
+
+
 def items(what: str, check: Callable[[str], bool]) -> Kind:
     """A list of texts that pass `check`; in the environment separated by commas."""
 

@@ -34,6 +34,7 @@ from soul_coordinator.adapters.sqlite_save import user_hash
 from soul_coordinator.core.values import Instant
 from soul_coordinator.tokens import IssuedToken, TokenSigner
 from soul_protocol.roles import Role, Scope
+from soul_protocol.tokens import TokenClaims
 from soul_protocol.topics import is_user
 
 LOGIN_TTL: Final = 30 * 24 * 3600
@@ -240,6 +241,20 @@ class Accounts:
         with self._writing() as connection:
             return rows.refresh(connection, self._signer, token, now=self._clock())
 
+    def authenticate(self, token: str) -> TokenClaims:
+        """What a token claims that counts at this moment.
+
+        Raises:
+            Refused: it does not.
+        """
+        with self._connection() as connection, reading(connection):
+            return rows.authenticate(connection, self._signer, token, now=self._clock())
+
+    def has(self, name: str) -> bool:
+        """Whether there is such an account."""
+        with self._connection() as connection, reading(connection):
+            return connection.execute("SELECT 1 FROM users WHERE id = ?", (name,)).fetchone() is not None
+
     def revoke(self, given: str) -> TokenRevoked:
         """Take back a token, named by its `jti` or given itself.
 
@@ -249,14 +264,15 @@ class Accounts:
         with self._writing() as connection:
             return rows.revoke(connection, self._signer, given, now=self._clock())
 
-    def invite(self, name: str, scope: frozenset[Scope], *, ttl: int) -> Invitation:
+    def invite(self, name: str, scope: frozenset[Scope], *, ttl: int, most: int | None = None) -> Invitation:
         """A one-time code for a guest; it and the guest's token end after `ttl` seconds.
 
         Raises:
             NoSuchUser: there is no such account.
+            TooManyInvitations: the user has `most` open ones.
         """
         with self._writing() as connection:
-            return rows.invite(connection, name, scope, now=self._clock(), ttl=ttl)
+            return rows.invite(connection, name, scope, now=self._clock(), ttl=ttl, most=most)
 
     def redeem(self, code: str, device: str) -> IssuedToken:
         """A guest's token for a code.

@@ -26,3 +26,7 @@ class NoSuchToken(AccountError):  # noqa: N818
 
 class Refused(AccountError):  # noqa: N818
     """A password, token or invitation that does not count (any more)."""
+
+
+class TooManyInvitations(AccountError):  # noqa: N818
+    """A user has as many open invitations as one may have."""

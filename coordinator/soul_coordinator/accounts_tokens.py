@@ -9,7 +9,13 @@ import secrets
 import sqlite3
 from dataclasses import dataclass, field
 
-from soul_coordinator.accounts_errors import BadRequest, NoSuchToken, NoSuchUser, Refused
+from soul_coordinator.accounts_errors import (
+    BadRequest,
+    NoSuchToken,
+    NoSuchUser,
+    Refused,
+    TooManyInvitations,
+)
 from soul_coordinator.adapters.sqlite_changes import GuestInvited, TokenRevoked, record_change
 from soul_coordinator.adapters.sqlite_save import device_hash, user_hash
 from soul_coordinator.adapters.sqlite_upkeep import REFRESH_WITHIN
@@ -79,6 +85,20 @@ def issue(
     return issued
 
 
+def authenticate(
+    connection: sqlite3.Connection, signer: TokenSigner, token: str, *, now: Instant
+) -> TokenClaims:
+    """What a token claims that counts at this moment.
+
+    Raises:
+        Refused: it is none of ours, has expired or was taken back, or its device was deleted.
+    """
+    claims = _known(connection, signer, token)
+    if now >= claims.exp * 1000:
+        raise Refused("This token has expired.")
+    return claims
+
+
 def refresh(connection: sqlite3.Connection, signer: TokenSigner, token: str, *, now: Instant) -> IssuedToken:
     """A new token in place of one that is unrevoked and expired less than 30 days ago.
 
@@ -88,22 +108,13 @@ def refresh(connection: sqlite3.Connection, signer: TokenSigner, token: str, *, 
     Raises:
         Refused: the token does not count, or its device was deleted.
     """
-    try:
-        old = signer.read(token)
-    except BadToken as error:
-        raise Refused(f"No: {error}.") from None
-    row = connection.execute(
-        "SELECT revoked_at, until FROM tokens WHERE jti = ? AND user_id = ?", (old.jti, old.sub)
-    ).fetchone()
-    if row is None or row[0] is not None:
-        raise Refused("This token was taken back.")
-    until: Instant | None = row[1]
+    old = _known(connection, signer, token)
+    row = connection.execute("SELECT until FROM tokens WHERE jti = ?", (old.jti,)).fetchone()
+    until: Instant | None = row[0]
     if now >= old.exp * 1000 + REFRESH_WITHIN:
         raise Refused("This token expired too long ago.")
     if until is not None and now >= until:
         raise Refused("The invitation has ended.")
-    if old.device is not None and _deleted_since(connection, old.sub, old.device, old.proved_at):
-        raise Refused("This device was deleted.")
     require_room(connection, old.sub, now)
     exp = now // 1000 + max(old.exp - int(old.iat), _REFRESHED_TTL)
     if until is not None:
@@ -146,14 +157,28 @@ def revoke(connection: sqlite3.Connection, signer: TokenSigner, given: str, *, n
 
 
 def invite(
-    connection: sqlite3.Connection, user: str, scope: frozenset[Scope], *, now: Instant, ttl: int
+    connection: sqlite3.Connection,
+    user: str,
+    scope: frozenset[Scope],
+    *,
+    now: Instant,
+    ttl: int,
+    most: int | None = None,
 ) -> Invitation:
     """A one-time code for a guest; it, and the guest's token, end after `ttl` seconds.
 
     Raises:
         NoSuchUser: there is no such account.
+        TooManyInvitations: the user has `most` open ones.
     """
     _require_user(connection, user)
+    if most is not None:
+        (count,) = connection.execute(
+            "SELECT count(*) FROM invitations WHERE user_id = ? AND used_at IS NULL AND expires_at > ?",
+            (user, now),
+        ).fetchone()
+        if count >= most:
+            raise TooManyInvitations(f"There are {count} open invitations; use one of them, or wait.")
     invitation = Invitation(user, secrets.token_urlsafe(16), scope, (now // 1000 + ttl) * 1000)
     connection.execute(
         "INSERT INTO invitations (code_hash, user_id, scope, created_at, expires_at) VALUES (?, ?, ?, ?, ?)",
@@ -213,6 +238,22 @@ def require_room(connection: sqlite3.Connection, user: str, now: Instant) -> Non
     connection.execute("DELETE FROM tokens WHERE user_id = ? AND expires_at <= ?", (user, now))
     if connection.execute(count, (user,)).fetchone()[0] >= _TOKENS_PER_USER:
         raise Refused("Too many tokens were made for this user.")
+
+
+def _known(connection: sqlite3.Connection, signer: TokenSigner, token: str) -> TokenClaims:
+    """The claims of a token that was made here and not taken back, whether or not it has expired."""
+    try:
+        claims = signer.read(token)
+    except BadToken as error:
+        raise Refused(f"No: {error}.") from None
+    row = connection.execute(
+        "SELECT revoked_at FROM tokens WHERE jti = ? AND user_id = ?", (claims.jti, claims.sub)
+    ).fetchone()
+    if row is None or row[0] is not None:
+        raise Refused("This token was taken back.")
+    if claims.device is not None and _deleted_since(connection, claims.sub, claims.device, claims.proved_at):
+        raise Refused("This device was deleted.")
+    return claims
 
 
 def _insert(connection: sqlite3.Connection, claims: TokenClaims, until: Instant | None) -> None:

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any, Final
 
 import jwt
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from pydantic import ValidationError
 
 from soul_coordinator.accounts_key import prepare_data_dir, signing_key
@@ -54,6 +56,12 @@ class TokenSigner:
             DataDirectoryError: they cannot be made or read.
         """
         return cls(signing_key(prepare_data_dir(data_dir)))
+
+    def key_for(self, purpose: str) -> bytes:
+        """A secret of 32 bytes for something else, always the same for this key; it says nothing of it."""
+        number = self._key.private_numbers().private_value.to_bytes(32, "big")
+        info = f"soul-connect {purpose}".encode()
+        return HKDF(algorithm=hashes.SHA256(), length=32, salt=None, info=info).derive(number)
 
     def sign(self, claims: TokenClaims) -> IssuedToken:
         """The token that claims this."""

@@ -23,6 +23,7 @@ from soul_connect.settings import ServerSettings
 from soul_coordinator.accounts import Accounts
 from soul_coordinator.accounts_key import PUBLIC_KEY, DataDirectoryError
 from soul_coordinator.adapters.http import Health, HttpSettings, make_app
+from soul_coordinator.adapters.http_music import Elsewhere
 from soul_coordinator.adapters.mqtt import mqtt_links
 from soul_coordinator.adapters.sqlite import SqliteStore
 from soul_coordinator.adapters.sqlite_connection import DATABASE
@@ -232,6 +233,9 @@ class Parts:
                 trusted_proxies=settings.trusted_proxies,
                 web_dir=settings.web_dir,
                 login_ttl=settings.login_ttl,
+                music_dir=_music_dir(settings),
+                music_key=self._signer.key_for("music"),
+                elsewhere=Elsewhere(settings.stream_url, settings.stream_origins),
             ),
         )
         runner = web.AppRunner(app, access_log=None, handle_signals=False)
@@ -275,6 +279,12 @@ def _certificates(settings: ServerSettings) -> Certificates:
         found = own_certificates(settings.data_dir)
     server_context(found, client_authority=settings.tls_client_ca)
     return found
+
+
+def _music_dir(settings: ServerSettings) -> Path | None:
+    if settings.music_dir is not None and not settings.music_dir.is_dir():
+        raise CliError(Exit.USAGE, f"music_dir: {settings.music_dir} is no folder that can be read.")
+    return settings.music_dir
 
 
 def _own_authority(settings: ServerSettings) -> str | None:

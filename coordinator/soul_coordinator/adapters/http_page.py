@@ -41,17 +41,22 @@ NOTHING: Final = f"default-src 'none'; {_ALONE}"
 _STYLE_HASH: Final = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
 _PAGE_POLICY: Final = f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; {_ALONE}"
 
-_CLIENT_POLICY: Final = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; font-src 'self';"
-    " connect-src 'self'; media-src 'self' blob: http: https:; manifest-src 'self'; worker-src 'self';"
-    f" {_ALONE}"
-)
+
+def client_policy(media: str) -> str:
+    """The Content-Security-Policy of the built page; `media` are other servers with music."""
+    sources = f"'self' {media}".strip()
+    return (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self';"
+        f" connect-src 'self'; media-src {sources}; manifest-src 'self'; worker-src 'self';"
+        f" {_ALONE}"
+    )
+
 
 _HASHED: Final = "assets"
 """The folder of files that are named by their content, and so never change."""
 
 
-def add_page(app: web.Application, folder: Path | None) -> None:
+def add_page(app: web.Application, folder: Path | None, *, media: str = "") -> None:
     """Route `/` and, where `folder` holds a built page, its files; others are not found.
 
     The files are those there at this moment: a path outside can be asked for, but not found.
@@ -59,17 +64,20 @@ def add_page(app: web.Application, folder: Path | None) -> None:
     if folder is None or not (folder / "index.html").is_file():
         app.router.add_get("/", _words)
         return
+    policy = client_policy(media)
     for file in sorted(folder.rglob("*")):
         if file.is_file() and file.resolve().is_relative_to(folder.resolve()):
             name = file.relative_to(folder).as_posix()
-            app.router.add_get("/" if name == "index.html" else f"/{name}", _answer_with(file, name))
+            app.router.add_get("/" if name == "index.html" else f"/{name}", _answer_with(file, name, policy))
 
 
-def _answer_with(file: Path, name: str) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+def _answer_with(
+    file: Path, name: str, policy: str
+) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     hashed = name.startswith(f"{_HASHED}/")
     headers = {
         "Cache-Control": "public, max-age=31536000, immutable" if hashed else "no-cache",
-        "Content-Security-Policy": _CLIENT_POLICY,
+        "Content-Security-Policy": policy,
     }
 
     async def answer(_request: web.Request) -> web.FileResponse:

@@ -3,44 +3,14 @@
 import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from aiohttp import ClientResponse
-from aiohttp.test_utils import TestClient, TestServer
-from argon2 import PasswordHasher
-from cryptography.hazmat.primitives.asymmetric import ec
 
-from soul_coordinator.accounts import Accounts
-from soul_coordinator.adapters.http import Health, HttpSettings, make_app
-from soul_coordinator.tokens import TokenSigner
+from coordinator.http.world import DEVICE, World, refused
+from soul_coordinator.adapters.http import Health, HttpSettings
 from soul_protocol.roles import Role, Scope
 
-DEVICE = "00000000-0000-4000-8000-000000000001"
 PROXY = HttpSettings(trusted_proxies=("127.0.0.0/8",))
-
-
-class World:
-    """A server, its accounts, and a clock for the limits."""
-
-    def __init__(self, folder: Path, settings: HttpSettings) -> None:
-        self.now = 1_000.0
-        self.health = Health(broker=True, coordinator=True)
-        self.signer = TokenSigner(ec.generate_private_key(ec.SECP256R1()))
-        self.database = folder / "db"
-        self.accounts = Accounts(self.database, self.signer, hasher=PasswordHasher(1, 8, 1))
-        self.accounts.add("alice", "secret")
-        app = make_app(
-            self.accounts, lambda: self.health, lambda: "soul_up 1\n", settings, clock=lambda: self.now
-        )
-        self.client: TestClient[Any, Any] = TestClient(TestServer(app))
-
-    async def post(self, path: str, body: object = None, **other: Any) -> ClientResponse:
-        return await self.client.post(path, json=body, **other)
-
-    async def login(self, password: str = "secret", user: str = "alice", via: str = "") -> ClientResponse:
-        headers = {"X-Forwarded-For": via} if via else {}
-        return await self.post("/api/login", {"user": user, "password": password}, headers=headers)
 
 
 @pytest.fixture
@@ -55,13 +25,6 @@ async def proxied(tmp_path: Path) -> AsyncIterator[World]:
     world = World(tmp_path, PROXY)
     async with world.client:
         yield world
-
-
-async def refused(response: ClientResponse, status: int, error: str) -> None:
-    body = await response.json()
-    assert (response.status, body["error"]) == (status, error), body
-    assert set(body) == {"error", "message"}
-    assert body["message"].endswith(".")
 
 
 async def test_a_password_gets_a_devices_token(world: World) -> None:
@@ -237,3 +200,72 @@ async def test_nothing_secret_is_logged(world: World, capfd: pytest.CaptureFixtu
     assert "login" in logged
     for secret in ("secret", "a wrong password", token, code):
         assert secret not in logged
+
+
+async def test_logging_out_takes_the_token_back(world: World) -> None:
+    headers = world.bearer()
+    assert (await world.post("/api/logout", headers=headers)).status == 200
+    await refused(await world.post("/api/logout", headers=headers), 401, "refused")
+    await refused(await world.post("/api/refresh", headers=headers), 401, "refused")
+
+
+@pytest.mark.parametrize("path", ["/api/logout", "/api/invitations", "/api/tracks", "/api/library"])
+async def test_what_needs_a_token_asks_for_it(world: World, path: str) -> None:
+    method = "GET" if path == "/api/library" else "POST"
+    for headers in ({}, {"Authorization": "Bearer nonsense"}, world.bearer(ttl=0)):
+        response = await world.client.request(method, path, headers=headers)
+        await refused(response, 401, "refused" if headers else "no_token")
+        assert response.headers["WWW-Authenticate"] == "Bearer"
+    token = world.bearer()["Authorization"].split()[1]
+    await refused(await world.client.request(method, f"{path}?token={token}"), 401, "no_token")
+
+
+async def test_an_invitation_made_from_the_page(world: World) -> None:
+    response = await world.post("/api/invitations", {"scope": ["queue"], "ttl": 60}, headers=world.bearer())
+    made = await response.json()
+    assert response.status == 200
+    assert (made["link"], made["scope"]) == (f"#invite={made['code']}", ["queue"])
+    guest = await world.post("/api/invite", {"code": made["code"], "device": DEVICE})
+    claims = world.signer.read((await guest.json())["token"])
+    assert (claims.sub, claims.role) == ("alice", Role.GUEST)
+    assert claims.scope == {Scope.QUEUE}
+    assert claims.exp * 1000 == made["expires_at"]
+    plain = await (await world.post("/api/invitations", {}, headers=world.bearer())).json()
+    assert plain["scope"] == ["control", "queue"]
+    looking = await (await world.post("/api/invitations", {"scope": []}, headers=world.bearer())).json()
+    assert looking["scope"] == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"scope": "queue"},
+        {"scope": ["everything"]},
+        {"scope": [1]},
+        {"scope": [["queue"]]},
+        {"ttl": "4h"},
+        {"ttl": 59},
+        {"ttl": 2_592_001},
+        {"ttl": True},
+        {"ttl": 1e3},
+        [],
+    ],
+)
+async def test_an_invitation_that_cannot_be(world: World, body: object) -> None:
+    await refused(await world.post("/api/invitations", body, headers=world.bearer()), 400, "bad_request")
+
+
+@pytest.mark.parametrize("role", [Role.GUEST, Role.OBSERVER])
+async def test_guests_and_observers_invite_nobody(world: World, role: Role) -> None:
+    await refused(await world.post("/api/invitations", {}, headers=world.bearer(role)), 403, "forbidden")
+
+
+async def test_twenty_open_invitations(world: World) -> None:
+    codes = [
+        (await (await world.post("/api/invitations", {}, headers=world.bearer())).json())["code"]
+        for _ in range(20)
+    ]
+    more = await world.post("/api/invitations", {}, headers=world.bearer())
+    await refused(more, 429, "too_many_invitations")
+    await world.post("/api/invite", {"code": codes[0], "device": DEVICE})
+    assert (await world.post("/api/invitations", {}, headers=world.bearer())).status == 200
