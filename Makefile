@@ -54,6 +54,7 @@ check: $(READY) $(TYPINGS) $(WEB_READY) ## ruff, mypy and tsc --strict, pyright 
 	@$(BIN)/basedpyright --project firmware --warnings
 	@$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
 	@$(BIN)/python -m soul_protocol.schema --check config/schema
+	@$(BIN)/python -m soul_connect.cli.grammar --check
 	@$(BIN)/python docs/tables.py --check
 	@$(BIN)/python docs/api.py --check
 	@PYTHONPATH=tests $(BIN)/python -m broker.conformance --check
@@ -80,6 +81,7 @@ schema: $(READY) $(WEB_READY) ## write config/schema, and the web client's types
 	@$(NPM) run --silent types
 
 docs: $(READY) ## write the tables of docs/protocol.md and docs/api.md from the code
+	@$(BIN)/python -m soul_connect.cli.grammar
 	@$(BIN)/python docs/tables.py
 	@$(BIN)/python docs/api.py
 	@PYTHONPATH=tests $(BIN)/python -m broker.conformance

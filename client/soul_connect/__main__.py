@@ -1,10 +1,17 @@
 """`python -m soul_connect`, and the `soul-connect` program."""
 
+import os
 import sys
 
 
 def main() -> int:
     """Run the command line; returns the exit code."""
+    if "_SOUL_CONNECT_COMPLETE" in os.environ:
+        from soul_connect.cli.completion import answer  # noqa: PLC0415 (only for a TAB)
+
+        if (answered := answer()) is not None:
+            sys.stdout.write(answered[0] + "\n" if answered[0] else "")
+            return answered[1]
     try:
         import typer  # noqa: F401, PLC0415 (only whether it is there)
     except ModuleNotFoundError:

@@ -5,11 +5,18 @@ import os
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from typer._completion_classes import BashComplete, FishComplete, ZshComplete
+from typer.main import get_command
 
 from cli.conftest import House
+from soul_connect.cli import grammar
+from soul_connect.cli.app import build
+from soul_connect.cli.completion import VARIABLE, answer
 from waiting import until
 
 
@@ -115,3 +122,77 @@ def test_without_a_token_or_with_bad_settings_there_are_no_names(shell: Shell) -
     assert shell.tab("transfer", "") == []
     shell.env["SOUL_CONNECT_URL"] = "gopher://x"
     assert shell.tab("transfer", "") == []
+
+
+def beginnings(command: Any, words: list[str]) -> Iterator[tuple[list[str], str]]:
+    """Command lines up to a TAB: each command, after each of its options, with each beginning of a word."""
+    names = [option["names"].split()[-1] for option in command["options"]]
+    places = (*command["options"], *command.get("arguments", ()))
+    offered = " ".join(place.get("offers", "") for place in places)
+    yield from ((words, incomplete) for incomplete in ("", "-", "--", "x", *names, *offered.split()))
+    for name in names:
+        yield [*words, name], "o"
+        yield [*words, name], ""
+        yield [*words, name, "value"], "--"
+    if "commands" not in command:
+        yield [*words, "word"], ""
+        yield [*words, "word", "--json", "another"], ""
+    for name, below in command.get("commands", {}).items():
+        yield words, name[:2]
+        yield from beginnings(below, [*words, name])
+
+
+def typer_says(
+    program: Any, shell: str, environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> tuple[str, int]:
+    kind: Any = {"bash": BashComplete, "zsh": ZshComplete, "fish": FishComplete}[shell]
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    try:
+        return kind(program, {}, "soul-connect", VARIABLE).complete(), 0
+    except SystemExit as ended:
+        return "", int(str(ended.code))
+
+
+def in_any_order(said: tuple[str, int]) -> tuple[list[str], int]:
+    """Shells sort what they are offered, and typer has the two names of --help in any order."""
+    text, code = said
+    return sorted(text.removeprefix("_arguments '*: :((").removesuffix("))'").split("\n")), code
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_every_shell_is_told_what_typer_would_tell(shell: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    program, ours, others = get_command(build()), 0, 0
+    for words, incomplete in beginnings(grammar.document(), []):
+        line = " ".join(["soul-connect", *words, incomplete])
+        environ = {
+            VARIABLE: f"complete_{shell}",
+            "COMP_WORDS": line,
+            "COMP_CWORD": str(len(words) + 1),
+            "_TYPER_COMPLETE_ARGS": line,
+            "_TYPER_COMPLETE_FISH_ACTION": "is-args" if len(incomplete) == 1 else "get-args",
+        }
+        said = answer(environ)
+        if said is None:
+            others += 1
+        else:
+            ours += 1
+            theirs = typer_says(program, shell, environ, monkeypatch)
+            assert in_any_order(said) == in_any_order(theirs), line
+    assert ours > 10 * others
+
+
+def test_a_tab_imports_neither_typer_nor_the_contract() -> None:
+    code = (
+        "import sys; from soul_connect.__main__ import main; code = main(); "
+        "print(code, [name for name in ('typer', 'rich', 'pydantic', 'subprocess') if name in sys.modules])"
+    )
+    environ = {VARIABLE: "complete_bash", "COMP_WORDS": "soul-connect\ntransfer\nk", "COMP_CWORD": "2"}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, **environ},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "0 []\n"

@@ -7,9 +7,7 @@ the background if they are old. Only the standard library is used: a TAB has 0.2
 import contextlib
 import json
 import os
-import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -45,6 +43,8 @@ def known_file(environ: Mapping[str, str] = os.environ) -> Path:
 def remember(owner: str, devices: Iterable[Known]) -> None:
     """Keep them; whoever cannot write there completes no names, and nothing else is lost."""
     file = known_file()
+    import tempfile  # noqa: PLC0415 (not for a TAB)
+
     text = json.dumps({"owner": owner, "devices": [asdict(each) for each in devices]})
     with contextlib.suppress(OSError):
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -112,6 +112,8 @@ def _word(device: Known, devices: list[Known]) -> str:
 
 def _look_again() -> None:
     """For the next TAB."""
+    import subprocess  # noqa: PLC0415 (only if they are old)
+
     with contextlib.suppress(OSError):
         subprocess.Popen(
             [sys.executable, "-m", "soul_connect", "devices", "--json"],
