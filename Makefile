@@ -8,6 +8,8 @@ TYPINGS := $(VENV)/typings/.ready
 WEB := client/web
 NPM := sh $(WEB)/tools/npm
 WEB_READY := $(WEB)/node_modules/.ready
+# Three at a time even on two cores: many tests wait for a deadline most of the time.
+JOBS ?= 3
 .DEFAULT_GOAL := help
 .PHONY: help run test check cover bench schema docs format clean
 
@@ -45,7 +47,7 @@ test: $(READY) $(FIRMWARE) $(WEB_READY) ## every test, on a fresh machine as wel
 	@$(BIN)/python -m pip check
 	@$(MAKE) --no-print-directory check
 	@$(NPM) test --silent
-	@$(BIN)/python -m pytest -q
+	@$(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 check: $(READY) $(TYPINGS) $(WEB_READY) ## ruff, mypy and tsc --strict, pyright for the firmware, eslint, imports, schema and docs drift, branch coverage
 	@$(BIN)/ruff check
