@@ -56,6 +56,7 @@ check: $(READY) $(TYPINGS) $(WEB_READY) ## ruff, mypy and tsc --strict, pyright 
 	@$(BIN)/basedpyright --project firmware --warnings
 	@$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
 	@$(BIN)/python -m soul_protocol.schema --check config/schema
+	@$(BIN)/python firmware/generate.py --check
 	@$(BIN)/python -m soul_connect.cli.grammar --check
 	@$(BIN)/python docs/tables.py --check
 	@$(BIN)/python docs/api.py --check
@@ -78,8 +79,9 @@ bench: $(READY) ## commands beside Snapcast, a thousand users, brokers side by s
 	@sh tests/system-packages.sh
 	@PYTHONPATH=tests $(BIN)/python -m bench
 
-schema: $(READY) $(WEB_READY) ## write config/schema, and the web client's types, from the contract
+schema: $(READY) $(WEB_READY) ## write config/schema, the firmware's and the web client's part of it, from the contract
 	@$(BIN)/python -m soul_protocol.schema config/schema
+	@$(BIN)/python firmware/generate.py
 	@$(NPM) run --silent types
 
 docs: $(READY) ## write the tables of docs/protocol.md and docs/api.md from the code
