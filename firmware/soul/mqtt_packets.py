@@ -92,6 +92,8 @@ class Packets(MQTTClient):
         """Of the last CONNACK its code, of the last SUBACK its worst."""
         self.acknowledged = 0
         """The packet id of the last PUBACK or SUBACK."""
+        self.retained = False
+        """Whether the message that is being delivered was kept by the broker for whoever subscribes."""
         self.reset()
 
     def reset(self):
@@ -230,6 +232,7 @@ class Packets(MQTTClient):
         self._start += whole
         if kind == PUBLISH:
             self._check_publish(head, at, size)
+            self.retained = bool(head & 0x01)
             self._inward.at, self._inward.end = start, start + whole
             self.wait_msg()
         elif kind != PINGRESP:

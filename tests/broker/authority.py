@@ -28,13 +28,21 @@ class Authority:
         self.file.write_bytes(certificate.public_bytes(s.Encoding.PEM))
 
     def issue(
-        self, name: str, *, server: bool = False, ends: dt.timedelta = dt.timedelta(days=1)
+        self,
+        name: str,
+        *,
+        server: bool = False,
+        begins: dt.timedelta = dt.timedelta(days=-2),
+        ends: dt.timedelta = dt.timedelta(days=1),
     ) -> tuple[Path, Path]:
-        """The files of a certificate and its key; made anew under the same name each time."""
+        """The files of a certificate and its key; made anew under the same name each time.
+
+        It is valid from `begins` to `ends`, counted from now.
+        """
         key = ec.generate_private_key(ec.SECP256R1())
         usage = ExtendedKeyUsageOID.SERVER_AUTH if server else ExtendedKeyUsageOID.CLIENT_AUTH
         certificate = (
-            _begin(_name(name), ends)
+            _begin(_name(name), ends, begins)
             .issuer_name(self._name)
             .public_key(key.public_key())
             .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
@@ -47,13 +55,15 @@ class Authority:
         return files
 
 
-def _begin(name: x509.Name, ends: dt.timedelta) -> x509.CertificateBuilder:
+def _begin(
+    name: x509.Name, ends: dt.timedelta, begins: dt.timedelta = dt.timedelta(days=-2)
+) -> x509.CertificateBuilder:
     now = dt.datetime.now(dt.UTC)
     return (
         x509.CertificateBuilder()
         .subject_name(name)
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(days=2))
+        .not_valid_before(now + begins)
         .not_valid_after(now + ends)
     )
 
