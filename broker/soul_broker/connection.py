@@ -26,6 +26,7 @@ from soul_broker.decoder import Decoder
 from soul_broker.errors import MalformedPacketError, UnacceptableProtocolError
 from soul_broker.packets import Connect, Packet, Publish, Will
 from soul_broker.requests import take
+from soul_broker.topics import is_topic
 
 if TYPE_CHECKING:
     from soul_broker.acl import Rules
@@ -33,15 +34,13 @@ if TYPE_CHECKING:
     from soul_broker.endpoint import Gate, Link
     from soul_broker.hub import Hub
     from soul_broker.session import Session
-    from soul_broker.tokens import Token
+    from soul_protocol.roles import Identity
 
 NEW: Final = 0
 AUTHENTICATING: Final = 1
 OPEN: Final = 2
 CLOSED: Final = 3
 
-_NOTHING_DUE: Final = 3_600.0
-"""Seconds after which to look at a connection that has neither a keep-alive nor an end."""
 _SUSPENDED_BYTES: Final = 64 * 1024
 """What may arrive while suspended, beside a packet that is under way: reading is paused
 then, and only what the transport had read already comes."""
@@ -57,11 +56,13 @@ class Connection:
         "_control_bytes",
         "_controls",
         "_gone",
+        "_near",
         "_out",
         "_suspended",
         "_task",
         "claimed",
         "decoder",
+        "expires",
         "expires_at",
         "flood_bytes",
         "flood_count",
@@ -69,10 +70,11 @@ class Connection:
         "gate",
         "held",
         "hub",
+        "identity",
+        "jti",
         "keep_alive",
         "last_seen",
         "link",
-        "origin",
         "peer",
         "permitted_topic",
         "received",
@@ -85,7 +87,6 @@ class Connection:
         "since",
         "slot",
         "state",
-        "token",
         "will",
     )
 
@@ -94,9 +95,8 @@ class Connection:
         self.hub = hub
         self.link = link
         self.gate = gate
+        self._near = gate.near
         self.peer = peer
-        self.origin = None if peer == LOCAL else origin_of(host_of(peer))
-        """What limits on addresses count it for, until it is authenticated."""
         self.state = NEW
         self.decoder = Decoder(hub.settings.packet_bytes_before_authentication, hub.topics)
         self.since = now
@@ -106,12 +106,15 @@ class Connection:
         """Who a refused client said it was, for the log."""
         # Set when the client is admitted.
         self.session: Session | None = None
+        self.identity: Identity | None = None
         self.rules: Rules | None = None
         self.service = False
         self.will: Will | None = None
-        self.token: Token | None = None
+        self.jti: str | None = None
+        self.expires: int | None = None
+        """The token's `exp`, seconds since the Unix epoch."""
         self.expires_at: float | None = None
-        """The token's `exp` in seconds of the monotonic clock."""
+        """The same in seconds of the monotonic clock."""
         self.keep_alive = 0.0
         """Seconds without a packet after which it is closed; 0 for none."""
         # Counts for its one line in the log, and for the limits.
@@ -139,13 +142,11 @@ class Connection:
         """Take bytes of the peer."""
         if self.state == CLOSED or self.held is not None:
             return
-        hub, size = self.hub, len(data)
-        self.last_seen = hub.now()
-        hub.statistics.bytes_received += size
-        self.flood_bytes += size
-        if self.flood_bytes > hub.settings.flood_bytes and floods_bytes(self):
+        self.last_seen = self.hub.now()
+        self.hub.statistics.bytes_received += len(data)
+        if floods_bytes(self, len(data)):
             return
-        if self.state == NEW and data[0] >> 4 != mqtt.CONNECT and not self.decoder.pending():
+        if self.state == NEW and not self.decoder.pending() and data[0] >> 4 != mqtt.CONNECT:
             # Whatever it is, HTTP for instance, its length is not to be waited for.
             self._malformed("the first packet is no CONNECT [MQTT-3.1.0-1]")
             return
@@ -154,6 +155,26 @@ class Connection:
             self._read()
         elif self.decoder.pending() > self.decoder.limit + _SUSPENDED_BYTES:
             self.end("sends faster than it is authenticated")
+
+    def take(self, message: Publish) -> bool:
+        """Take a PUBLISH of a client in this process as it is: at QoS 0, or 1 without an acknowledgement.
+
+        Returns:
+            False where its bytes are wanted, by `receive`: for plugins, or to be refused as malformed.
+        """
+        hub = self.hub
+        if self.state != OPEN or hub.gateway is not None or hub.tap is not None:
+            return False
+        if not is_topic(message.topic):
+            return False
+        self.last_seen = hub.now()
+        hub.statistics.messages_received += 1
+        try:
+            hub.publish(self, message)
+        except Exception:
+            log.exception("internal error", peer=self.peer)
+            self.end("internal error", abort=True)
+        return True
 
     def lost(self, reason: str) -> None:
         """The link is gone. What the peer sent before is still handled, in its turn."""
@@ -188,6 +209,16 @@ class Connection:
         """Whether a CONNECT waits for its answer."""
         return self.state == AUTHENTICATING
 
+    @property
+    def origin(self) -> str | None:
+        """What limits on addresses count it for."""
+        return None if self.peer == LOCAL else origin_of(host_of(self.peer))
+
+    @property
+    def authenticated(self) -> bool:
+        """Whether the client was admitted; it stays so after the end."""
+        return self.session is not None
+
     def hold(self, refusal: "Refusal", until: float) -> None:
         """Tell a refusal later, at `until` in seconds of the monotonic clock; read nothing more."""
         self.held = (refusal, until)
@@ -201,11 +232,13 @@ class Connection:
         self.state = OPEN
         self.session = session
         self.rules = admission.rules
+        self.identity = admission.identity
         self.service = admission.service
         self.will = connect.will
-        token = self.token = admission.token
-        if token is not None and hub.verifier is not None:
-            self.expires_at = hub.now() + token.exp - hub.verifier.clock()
+        self.jti = admission.jti
+        self.expires = admission.expires
+        if admission.expires is not None and hub.verifier is not None:
+            self.expires_at = hub.now() + admission.expires - hub.verifier.clock()
         # One and a half times what the client promised [MQTT-3.1.2-24].
         self.keep_alive = connect.keep_alive * 1.5
         self.decoder.limit = hub.settings.packet_bytes
@@ -213,11 +246,16 @@ class Connection:
     def send(self, packet: bytes) -> None:
         """Send one PUBLISH, with whatever else is sent in this turn of the loop."""
         out = self._out
-        if out is None:
+        if out is not None:
+            out.append(packet)
+        elif self._near:
+            # There is no system call to be saved.
+            self._out = [packet]
+            self.hub.heard()
+            self.flush()
+        else:
             self._out = [packet]
             self.hub.mark(self)
-        else:
-            out.append(packet)
 
     def send_control(self, packet: bytes) -> None:
         """Send one packet of another kind."""
@@ -231,8 +269,8 @@ class Connection:
         if out is None:
             return
         self._out = None
+        size = sum(map(len, out))
         count = len(out)
-        size = len(out[0]) if count == 1 else sum(map(len, out))
         statistics = self.hub.statistics
         statistics.messages_sent += count
         statistics.bytes_sent += size
@@ -240,10 +278,10 @@ class Connection:
         statistics.publish_sent += publishes
         statistics.publish_bytes_sent += size - self._control_bytes
         self.sent += publishes
-        self._controls = self._control_bytes = 0
         if self.hub.tap is not None:
             for packet in out:
                 self.hub.tap(self.session, packet, sent=True)
+        self._controls = self._control_bytes = 0
         if self._backlog is not None:
             dropped = self._backlog.add(out)
             if dropped is None:
@@ -252,12 +290,11 @@ class Connection:
             else:
                 statistics.publish_dropped += dropped
             return
-        if count > 1:
-            settings = self.hub.settings
-            bound = settings.service_write_soft if self.service else settings.write_soft
-            if size > bound:
-                out, dropped, _ = drop_oldest(out, size - bound)
-                statistics.publish_dropped += dropped
+        settings = self.hub.settings
+        bound = settings.service_write_soft if self.service else settings.write_soft
+        if size > bound and count > 1:
+            out, dropped, _ = drop_oldest(out, size - bound)
+            statistics.publish_dropped += dropped
         self.link.write(out)
 
     def suspend(self, work: Coroutine[object, object, None]) -> None:
@@ -316,11 +353,14 @@ class Connection:
         """When to look at this connection next, in seconds of the monotonic clock."""
         if self.state != OPEN:
             return self.held[1] if self.held else self.since + self.hub.settings.connect_deadline
-        # Suspended: it is not the client who is silent.
-        seen = self.hub.now() if self._suspended else self.last_seen
-        deadline = seen + (self.keep_alive or _NOTHING_DUE)
-        expires = self.expires_at
-        return deadline if expires is None or deadline < expires else expires
+        deadlines = []
+        if self.keep_alive:
+            # Suspended: it is not the client who is silent.
+            seen = self.hub.now() if self._suspended else self.last_seen
+            deadlines.append(seen + self.keep_alive)
+        if self.expires_at is not None:
+            deadlines.append(self.expires_at)
+        return min(deadlines, default=self.hub.now() + 3_600.0)
 
     # Reading.
 

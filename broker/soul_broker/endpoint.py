@@ -8,7 +8,7 @@ from typing import Protocol
 class Gate:
     """A listener as its connections know it. `limit` is how many it lets in, 0 for no limit.
 
-    `near`: its clients are in this process, and are served first in each turn of the loop.
+    `near`: its clients are in this process; what is sent to them is not gathered.
     """
 
     name: str
@@ -28,7 +28,11 @@ class Endpoint(Protocol):
 
     @property
     def origin(self) -> str | None:
-        """What limits on addresses count it for; None where they do not, or its client was admitted."""
+        """What limits on addresses count it for; None where they do not."""
+
+    @property
+    def authenticated(self) -> bool:
+        """Whether its client was admitted."""
 
     @property
     def gate(self) -> Gate:

@@ -13,7 +13,7 @@ import structlog
 from soul_broker import filtered
 from soul_broker import packets as mqtt
 from soul_broker.addresses import LOCAL, TrustedProxies
-from soul_broker.admission import Admission, Admissions, Refusal, may_leave
+from soul_broker.admission import Admission, Refusal, admit, may_leave
 from soul_broker.closing import close_matching
 from soul_broker.conduct import floods, log_end, note_refusal, refuse, turn_away
 from soul_broker.connection import Connection
@@ -51,7 +51,6 @@ class Hub:
         self.settings = settings
         self.session_expiry = settings.session_expiry if session_expiry is None else session_expiry
         self.verifier = verifier
-        self.admissions = Admissions(verifier, settings.connections)
         self.now = now
         self._call_soon = call_soon
         self.gateway: Gateway | None = None
@@ -67,8 +66,8 @@ class Hub:
         self.tap: Tap | None = None
         """Told of every packet, where somebody wants to know."""
         self.turned_away_logged: float | None = None
-        self._near: list[Connection] = []
         self._dirty: list[Connection] = []
+        self._answers_come = False
 
     # Connections come and go.
 
@@ -94,12 +93,12 @@ class Hub:
             self.registry.open.discard(endpoint)
             self.statistics.connections -= 1
             endpoint.gate.count -= 1
-            if endpoint.origin is not None:
+            if not endpoint.authenticated and endpoint.origin is not None:
                 self.strangers.leave(endpoint.origin)
 
     def connect(self, connection: Connection, connect: Connect) -> None:
         """Take the CONNECT of a connection; nothing is changed before it is admitted."""
-        verdict = self.admissions.admit(connect)
+        verdict = admit(connect, self.verifier)
         if isinstance(verdict, Refusal):
             refuse(connection, connect, verdict)
         elif self.gateway is not None:
@@ -119,10 +118,9 @@ class Hub:
             return
         session, present = self.registry.attach(connection, connect, admission)
         session.view = view
-        origin, connection.origin = connection.origin, None
-        if origin is not None:
-            self.strangers.leave(origin)
-            self.strangers.succeed(origin, admission.key.user)
+        if connection.origin is not None:
+            self.strangers.leave(connection.origin)
+            self.strangers.succeed(connection.origin, admission.key.user)
         connection.admitted(session, connect, admission)
         self.wheel.schedule(connection, connection.deadline())
         connection.send_control(mqtt.connack(mqtt.ACCEPTED, session_present=present))
@@ -254,8 +252,8 @@ class Hub:
         )
 
     def acknowledge(self, connection: Connection, message: Publish) -> None:
-        """PUBACK or PUBREC, as its QoS wants."""
-        if message.qos == 1:
+        """PUBACK or PUBREC, as its QoS wants; none without a packet id (`Connection.take`)."""
+        if message.qos == 1 and message.packet_id:
             connection.send_control(mqtt.puback(message.packet_id))
         elif message.qos == 2:
             connection.send_control(mqtt.pubrec(message.packet_id))
@@ -292,7 +290,7 @@ class Hub:
         """
         if session.subscriptions is None:
             session.subscriptions = {}
-        bound, messages = self.settings.subscriptions, list[tuple[Publish, int]]()
+        bound = self.settings.subscriptions
         for place, (pattern, qos) in enumerate(packet.filters):
             full = len(session.subscriptions) >= bound and not connection.service
             if codes[place] != mqtt.REFUSED and full and pattern not in session.subscriptions:
@@ -305,8 +303,13 @@ class Hub:
             self.router.subscribe(session, pattern, qos)
             if self.gateway is not None:
                 self.gateway.subscribed(session, pattern, qos)
-            messages += [(each, min(qos, each.qos)) for each in self.retained.matching(pattern)]
         connection.send_control(mqtt.suback(packet.packet_id, codes))
+        messages = [
+            (message, min(qos, message.qos))
+            for (pattern, qos), code in zip(packet.filters, codes, strict=True)
+            if code != mqtt.REFUSED
+            for message in self.retained.matching(pattern)
+        ]
         if deliver:
             for message, qos in messages:
                 self.deliver(session, message, qos)
@@ -334,29 +337,30 @@ class Hub:
 
     def mark(self, connection: Connection) -> None:
         """A connection has something to write in this turn of the loop."""
-        if not self._dirty and not self._near:
+        if not self._dirty:
             self._call_soon(self.flush)
-        (self._near if connection.gate.near else self._dirty).append(connection)
+        self._dirty.append(connection)
+
+    def heard(self) -> None:
+        """A client in this process was told something, and may answer in the next turn of the loop."""
+        self._answers_come = self._answers_come or bool(self._dirty)
 
     def flush(self) -> None:
-        """Write what this turn of the loop gathered; first to the clients in this process.
+        """Write what this turn of the loop gathered.
 
-        What these answer at once leaves together with the rest: one write for each socket.
+        Where a client in this process has its turn after this one, its answers leave together
+        with the rest: one write for each socket.
         """
-        near, self._near = self._near, []
-        for connection in near:
-            connection.flush()
-        if near:
-            self._call_soon(self._flush_far)
+        if self._answers_come:
+            self._answers_come = False
+            self._call_soon(self._flush)
         else:
-            self._flush_far()
+            self._flush()
 
-    def _flush_far(self) -> None:
+    def _flush(self) -> None:
         dirty, self._dirty = self._dirty, []
         for connection in dirty:
             connection.flush()
-        if self._near:
-            self._call_soon(self.flush)
 
     def tick(self) -> None:
         """Look at the deadlines that have passed."""
@@ -382,8 +386,7 @@ class Hub:
             if isinstance(endpoint, Connection):
                 endpoint.will = None
             endpoint.end(reason)
-        self.flush()
-        self._flush_far()
+        self._flush()
 
     def abort_all(self) -> None:
         """Give up on the connections that have not closed."""

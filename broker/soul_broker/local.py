@@ -1,8 +1,8 @@
 """A client in the broker's own process: an ordinary session after an ordinary CONNECT, without a socket.
 
-It authenticates, subscribes and publishes in MQTT's own bytes through the same `Connection`
-as everybody else, under the same rules; only the way between is a function call. On a small
-machine that halves what a message costs.
+It authenticates and subscribes in MQTT's own bytes through the same `Connection` as everybody
+else, and publishes under the same rules; only the way between is a function call, and what it
+publishes is no bytes at all on the way. On a small machine that halves what a message costs.
 """
 
 import asyncio
@@ -44,7 +44,8 @@ class LocalClient:
     """One client; `SoulBroker.attach` makes it.
 
     Args:
-        deliver: called with topic, payload and the retain flag of each message.
+        deliver: called with topic, payload and the retain flag of each message, while the broker
+            is at it: what it has to say to that, it says in a later turn of the loop.
         ended: called once when the connection has ended, by whichever side.
     """
 
@@ -98,9 +99,10 @@ class LocalClient:
         """Publish; when this returns the broker has it. Does nothing once the connection has ended."""
         if self._closed:
             return
-        self._id = self._id % _LAST_ID + 1
         message = Publish(topic, payload, qos, retain=retain)
-        self._connection.receive(message.encode(qos, self._id, retain=retain))
+        if not self._connection.take(message):
+            self._id = self._id % _LAST_ID + 1
+            self._connection.receive(message.encode(qos, self._id, retain=retain))
 
     def disconnect(self) -> None:
         """Say goodbye: the will is not published."""

@@ -59,12 +59,9 @@ class Will:
     retain: bool
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Connect:
-    """CONNECT (section 3.1). `keep_alive` is in seconds, 0 for none.
-
-    Not frozen: that makes each field a call when a packet is made.
-    """
+    """CONNECT (section 3.1). `keep_alive` is in seconds, 0 for none."""
 
     client_id: str
     clean_session: bool
@@ -165,9 +162,9 @@ class Acknowledgement:
         return hash((self.kind, self.packet_id))
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Subscribe:
-    """SUBSCRIBE (section 3.8): filters with the QoS asked for. Not frozen, as `Connect`."""
+    """SUBSCRIBE (section 3.8): filters with the QoS asked for."""
 
     packet_id: int
     filters: tuple[tuple[str, int], ...]

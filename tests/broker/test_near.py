@@ -64,6 +64,42 @@ def test_an_answer_leaves_together_with_the_acknowledgement() -> None:
     assert link.writes == [[wire.acknowledge(wire.PUBACK, 7), answer]]
 
 
+def test_an_answer_waits_for_no_more_than_one_turn_of_the_others() -> None:
+    """Two devices ask in one turn: both get answer and acknowledgement in one write each."""
+    world, devices = World(), [new_device(), new_device()]
+    answers = [f"soul/v1/alice/device/{device}/down/reply" for device in devices]
+    heard: list[None] = []
+
+    def say() -> None:
+        heard.append(None)
+        answer = wire.publish(answers[len(heard) - 1], b"answer")
+        world.soon.append(lambda: service.receive(answer))
+
+    near = Gate("local", near=True)
+    service = enter(
+        world, Answering(say), near, wire.connect("c", "coordinator", mint("coordinator", "service"))
+    )
+    service.receive(wire.subscribe(("soul/v1/+/+/+/up/+", 0)))
+    links = [Writes(), Writes()]
+    clients = [
+        enter(world, link, world.gate, wire.connect(device, "alice", mint()))
+        for link, device in zip(links, devices, strict=True)
+    ]
+    for client, device in zip(clients, devices, strict=True):
+        client.receive(wire.subscribe((f"soul/v1/alice/device/{device}/down/+", 0)))
+    world.turn()
+    for link in links:
+        link.writes.clear()
+    for client, device in zip(clients, devices, strict=True):
+        question = f"soul/v1/alice/device/{device}/up/query"
+        client.receive(wire.publish(question, b"question", qos=1, packet_id=7))
+    world.turn()
+    acknowledged = wire.acknowledge(wire.PUBACK, 7)
+    assert [link.writes for link in links] == [
+        [[acknowledged, wire.publish(answer, b"answer")]] for answer in answers
+    ]
+
+
 def test_a_client_that_talks_to_itself_holds_up_nobody() -> None:
     world, device = World(), new_device()
     turns = 0
@@ -72,7 +108,7 @@ def test_a_client_that_talks_to_itself_holds_up_nobody() -> None:
         nonlocal turns
         turns += 1
         if turns < 50:
-            service.receive(wire.publish("soul/v1/alice/all/event", b"x"))
+            world.soon.append(lambda: service.receive(wire.publish("soul/v1/alice/all/event", b"x")))
 
     near = Gate("local", near=True)
     token = mint("coordinator", "service")
