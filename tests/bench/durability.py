@@ -47,12 +47,11 @@ def command(number: int) -> tuple[list[Save], list[Save]]:
     )
     accepted: list[Save] = [
         SavePending(pending),
-        SaveReceipt(Receipt(asker, request, "accepted", None, None, None, None, NOW)),
-        SaveContext(user, {"play": NOW + number}, None),
     ]
     applied: list[Save] = [
         SavePlayback(user, state(number), with_queue=False),
         DropPending(user, DEVICE, request),
+        SaveContext(user, {"playing": NOW + number}, None),
         SaveReceipt(Receipt(asker, request, "applied", None, None, number, 1, NOW)),
     ]
     return accepted, applied

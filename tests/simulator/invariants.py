@@ -4,7 +4,7 @@ import heapq
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from simulator.store import MemoryStore, user_of
+from simulator.store import MemoryStore
 from soul_coordinator.core import events
 from soul_coordinator.core.coordinator import Coordinator
 from soul_coordinator.core.effects import CloseConnection, Effect, Execute, Publish, Reply
@@ -85,7 +85,7 @@ class Invariants:
                 case CloseConnection(whose):
                     told = True
                 case _:
-                    whose = user_of(effect)
+                    whose = effect.user
                     require(event is None or isinstance(event, events.DeadlineReached) or not told,
                             f"{effect} is saved after something was told")  # fmt: skip
             require(user is None or whose == user.id, f"{effect} crosses users")
@@ -175,15 +175,18 @@ class Invariants:
         if live.is_playing:
             kept = replace(kept, position_ms=live.position_ms, position_at=live.position_at)
         require(live == kept, lambda: f"state: {live} is saved as {kept}")
+        again = User.restored(record, restart_until=self.now)
         devices = {one.id: replace(one.record(), last_seen=0) for one in user.listed}
-        rows = {one.id: replace(one, last_seen=0) for one in record.devices}
+        rows = {one.id: replace(one.record(), last_seen=0) for one in again.devices.values()}
         require(devices == rows, lambda: f"devices: {devices} are saved as {rows}")
         numbers = {one.number: one for one in user.pending.values()}
         require(numbers == {one.number: one for one in record.pending}, "pending commands")
-        require(user.issued == dict(record.issued) and user.loss == record.loss, "context")
+        require(user.issued == again.issued and user.loss == again.loss, "context")
         committed = None if user.handover is None else user.handover.committed
         require((committed and committed.id) == (record.transfer and record.transfer.id), "transfer")
-        receipts = {(one.requester.device, one.id): one for one in record.receipts}
+        receipts = {
+            (one, key): kept for one, answers in again.receipts.items() for key, kept in answers.items()
+        }
         known = {key: user.receipts.get(key[0], {}).get(key[1]) for key in receipts}
         require(known == receipts, lambda: f"receipts {known} are saved as {receipts}")
 
@@ -199,6 +202,9 @@ class Invariants:
         # A final result that was saved and not told is told when the id comes again.
         rows = {key: one for user in self.store.users.values() for key, one in user.receipts.items()}
         waits = {key for key, one in rows.items() if one.status == "accepted"}
+        waits |= {
+            key for user in self.store.users.values() for key, one in user.pending.items() if not one.own
+        }
         # Whoever waits for a transfer waits from the start: it is sent again for 15 s.
         self.open = {key: max(since, self.now) for key, since in self.open.items() if key in waits}
         self.forget_old()

@@ -4,7 +4,7 @@ from simulator.invariants import require
 from simulator.moment import Moment
 from simulator.store import MemoryStore
 from soul_coordinator.core import events
-from soul_coordinator.core.requests import CLASSES
+from soul_coordinator.core.values import CLASSES
 from soul_protocol import limits
 
 Key = tuple[str, str]

@@ -100,8 +100,8 @@ class MemoryStore:
 
     def commit(self, saves: Iterable[Save]) -> None:
         for save in saves:
-            if user_of(save) not in self.removed:
-                self.of(user_of(save)).apply(save)
+            if save.user not in self.removed:
+                self.of(save.user).apply(save)
 
     def remove(self, user: str) -> None:
         """Delete an account, and every byte of it."""
@@ -114,15 +114,3 @@ class MemoryStore:
 
     def load(self) -> list[UserRecord]:
         return [rows.load() for rows in self.users.values()]
-
-
-def user_of(save: Save) -> str:
-    match save:
-        case SaveDevice(device):
-            return device.user
-        case SaveReceipt(receipt):
-            return receipt.requester.user
-        case SavePending(pending):
-            return pending.requester.user
-        case _:
-            return save.user

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from simulator.shrink import failure_of, first_failure, shrunk
-from soul_coordinator.core import forwarding, recovery
+from soul_coordinator.core import forwarding
 from soul_coordinator.core.device import Device
 
 EVENTS = 6_000
@@ -33,7 +33,7 @@ def nothing(*_: Any, **__: Any) -> None:
     [
         (Device, "spend", 2, "became current again", ("connect", "register {conn", "registered")),
         (forwarding, "send_again", 7, "was not sent again", ("playback_command", "execute_command")),
-        (recovery, "commanded", 7, "music started by itself", ("claim_playback", "device_offline", "play")),
+        (forwarding, "renderer_changed", 7, "renders no more", ("claim_playback", "accepted", "pause")),
     ],
 )
 def test_a_mistake_in_the_core_is_found_shrunk_and_told(

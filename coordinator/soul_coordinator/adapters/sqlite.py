@@ -41,7 +41,7 @@ from soul_coordinator.adapters.sqlite_errors import (
 )
 from soul_coordinator.adapters.sqlite_load import load_users
 from soul_coordinator.adapters.sqlite_migrations import migrate
-from soul_coordinator.adapters.sqlite_save import apply_save, leaves_no_byte, user_hash, user_of
+from soul_coordinator.adapters.sqlite_save import apply_save, leaves_no_byte, user_hash
 from soul_coordinator.core.effects import DropReceipts, Save, SavePending, SavePlayback
 from soul_coordinator.core.records import UserRecord
 from soul_coordinator.core.values import Instant
@@ -89,6 +89,8 @@ class SqliteStore:
         self._durability: Durability = durability
         self._clock = clock
         self._connection = self._open()
+        self._waits = True
+        """Whether the connection waits for other writers now."""
         # The users this store has seen: by name the row's number, by hash the name.
         self._numbers: dict[str, int] = {}
         self._names: dict[bytes, str] = {}
@@ -117,7 +119,7 @@ class SqliteStore:
         Raises:
             StoreCorrupt: a page or a row cannot be what was written.
         """
-        with reading(self._connection) as connection:
+        with reading(self._wait()) as connection:
             upkeep.require_sound(connection)
             rows = connection.execute("SELECT id, number FROM users").fetchall()
             try:
@@ -139,6 +141,7 @@ class SqliteStore:
         if not saves:
             return
         scrub_due = any(leaves_no_byte(save) for save in saves)
+        self._wait()
         self._commit(saves, scrub_due=scrub_due)
         self._log_restarts = False
         self._logged += sum(map(_weight, saves))
@@ -154,13 +157,11 @@ class SqliteStore:
         weight = sum(map(_weight, saves))
         if self._durability == "full" or self._log_restarts or weight > _AT_ONCE_MAX:
             return False
-        self._connection.execute("PRAGMA busy_timeout = 0")
+        self._wait(patiently=False)
         try:
             self._commit(saves)
         except StoreLocked:
             return False
-        finally:
-            self._connection.execute(f"PRAGMA busy_timeout = {COORDINATOR_BUSY_MS}")
         self._logged += weight
         return True
 
@@ -181,7 +182,7 @@ class SqliteStore:
         """Write back what was committed meanwhile, so that the log can begin anew."""
         self._logged = 0
         with contextlib.suppress(StoreError):
-            copy_log(self._connection)
+            copy_log(self._wait())
             self._log_restarts = True
 
     def accounts_version(self) -> int:
@@ -191,7 +192,7 @@ class SqliteStore:
 
     def last_account_change(self) -> int:
         """The number of the newest account change: ask before `load`, and go on from there."""
-        with reading(self._connection) as connection:
+        with reading(self._wait()) as connection:
             return last_change(connection)
 
     def account_changes(self, after: int) -> tuple[int, tuple[AccountChange, ...]]:
@@ -199,7 +200,7 @@ class SqliteStore:
 
         Once a removed user was told here, a user of the same name is another one.
         """
-        with reading(self._connection) as connection:
+        with reading(self._wait()) as connection:
             newest = last_change(connection)
             changes = changes_after(connection, after, self._names.get)
             numbers = dict(connection.execute("SELECT id, number FROM users").fetchall()) if changes else {}
@@ -218,7 +219,7 @@ class SqliteStore:
 
         After `load`. Of a user who was removed the name is not kept: None.
         """
-        with reading(self._connection) as connection:
+        with reading(self._wait()) as connection:
             rows = connection.execute(
                 "SELECT user_hash, jti, expires_at / 1000 FROM revoked_tokens WHERE expires_at > ?",
                 (self._clock(),),
@@ -233,6 +234,7 @@ class SqliteStore:
         """
         self._connection.close()
         self._connection = self._open()
+        self._waits = True
         self._confirmed_at = None
         self._scrub_due = True
         self.load()
@@ -240,18 +242,18 @@ class SqliteStore:
 
     def probe(self) -> None:
         """Write and take back a row as large as a commit may be: raises `StoreError` while that fails."""
-        with transaction(self._connection) as connection:
+        with transaction(self._wait()) as connection:
             connection.execute(
                 "INSERT INTO account_events (at, kind, user_hash) VALUES (?, 'probe', zeroblob(?))",
                 (self._clock(), _PROBE_BYTES),
             )
         # In a transaction of its own, so that the first one really reaches the disk.
-        with transaction(self._connection) as connection:
+        with transaction(self._wait()) as connection:
             connection.execute("DELETE FROM account_events WHERE kind = 'probe'")
 
     def purge(self, now: Instant) -> None:
         """Remove what is kept for a time only (`sqlite_upkeep.purge`)."""
-        with transaction(self._connection) as connection:
+        with transaction(self._wait()) as connection:
             upkeep.purge(connection, now)
 
     def backup(self, file: Path) -> None:
@@ -260,19 +262,27 @@ class SqliteStore:
 
     def check(self) -> tuple[str, ...]:
         """What is wrong with the database, a sentence each; nothing is ()."""
-        with reading(self._connection) as connection:
+        with reading(self._wait()) as connection:
             return upkeep.check(connection)
 
     def close(self) -> None:
         """Write the log back and close the file."""
         self._connection.close()
 
+    def _wait(self, *, patiently: bool = True) -> sqlite3.Connection:
+        """The connection, that waits for other writers or not."""
+        if patiently is not self._waits:
+            # Seldom: one commit after the other does without.
+            self._connection.execute(f"PRAGMA busy_timeout = {COORDINATOR_BUSY_MS if patiently else 0}")
+            self._waits = patiently
+        return self._connection
+
     def _commit(self, saves: Sequence[Save], *, scrub_due: bool = False) -> None:
         with transaction(self._connection) as connection:
             now = self._clock()
-            writable = self._writable(connection, {user_of(save) for save in saves}, now)
+            writable = self._writable(connection, {save.user for save in saves}, now)
             for save in saves:
-                if user_of(save) in writable:
+                if save.user in writable:
                     apply_save(connection, save, now=now)
             if scrub_due:
                 mark_for_scrub(connection)

@@ -183,6 +183,7 @@ def _pending(row: Row) -> Pending:
         expires_at=row["expires_at"],
         number=row["number"],
         own=bool(row["own"]),
+        accepted_at=row["accepted_at"],
     )
 
 

@@ -196,7 +196,39 @@ def tokens_and_invitations(db: Database) -> None:
     )
 
 
-STEPS: Final[tuple[Step, ...]] = (users_and_devices, playback, requests, tokens_and_invitations)
+def pending_commands_in_one_tree(db: Database) -> None:
+    """Accepting a command writes one page: the row carries what else was decided, and is its own index."""
+    _run(
+        db,
+        "ALTER TABLE pending_commands RENAME TO pending_commands_before",
+        """CREATE TABLE pending_commands (
+            user_id TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+            device_id TEXT NOT NULL,
+            id TEXT NOT NULL,
+            node TEXT NOT NULL,
+            target TEXT NOT NULL,
+            command TEXT NOT NULL,
+            change TEXT,
+            epoch INTEGER NOT NULL,
+            issued_at INTEGER NOT NULL,
+            expires_at INTEGER NOT NULL,
+            number INTEGER NOT NULL,
+            own INTEGER NOT NULL,
+            accepted_at INTEGER NOT NULL DEFAULT 0,
+            PRIMARY KEY (user_id, device_id, id)
+        ) STRICT, WITHOUT ROWID""",
+        "INSERT INTO pending_commands SELECT *, 0 FROM pending_commands_before",
+        "DROP TABLE pending_commands_before",
+    )
+
+
+STEPS: Final[tuple[Step, ...]] = (
+    users_and_devices,
+    playback,
+    requests,
+    tokens_and_invitations,
+    pending_commands_in_one_tree,
+)
 
 
 def migrate(connection: sqlite3.Connection, steps: tuple[Step, ...] = STEPS) -> None:

@@ -1,10 +1,12 @@
 """Saves to rows: each effect for the store as parametrised SQL, inside the caller's transaction."""
 
 import hashlib
-import json
 import sqlite3
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final, assert_never
+
+from pydantic_core import to_json
 
 from soul_coordinator.core.effects import (
     DropPending,
@@ -54,15 +56,13 @@ _DEVICE_AGAIN: Final = _update(
     "user_devices", (*_DEVICE_KEY, "device_name", "name_key"), (*_DEVICE_KEY, *_DEVICE_COLUMNS)
 )
 """Where the name is the same: SQLite writes no index then, half of what a volume costs."""
-_PLAYBACK: Final = _upsert(
-    "device_playback_state",
-    ("user_id",),
-    (
-        *("device_id", "track_id", "position_ms", "position_at", "is_playing", "queue_position", "volume"),
-        *("shuffle", "repeat_mode", "duration_ms", "updated_at", "epoch", "sequence", "queue_rev"),
-        *("paused_reason", "error_code", "error_track_id", "applied"),
-    ),
+_PLAYBACK_COLUMNS: Final = (
+    *("device_id", "track_id", "position_ms", "position_at", "is_playing", "queue_position", "volume"),
+    *("shuffle", "repeat_mode", "duration_ms", "updated_at", "epoch", "sequence", "queue_rev"),
+    *("paused_reason", "error_code", "error_track_id", "applied"),
 )
+_PLAYBACK: Final = _upsert("device_playback_state", ("user_id",), _PLAYBACK_COLUMNS)
+_PLAYBACK_AGAIN: Final = _update("device_playback_state", ("user_id",), ("user_id", *_PLAYBACK_COLUMNS))
 _QUEUE: Final = _upsert("playback_queues", ("user_id",), ("queue", "play_order"))
 _POSITION: Final = _upsert("device_playback_state", ("user_id",), ("position_ms", "position_at"))
 _CONTEXT: Final = _upsert(
@@ -76,7 +76,10 @@ _RECEIPT: Final = _upsert(
 _PENDING: Final = _upsert(
     "pending_commands",
     ("user_id", "device_id", "id"),
-    ("node", "target", "command", "change", "epoch", "issued_at", "expires_at", "number", "own"),
+    (
+        *("node", "target", "command", "change", "epoch", "issued_at", "expires_at", "number", "own"),
+        "accepted_at",
+    ),
 )
 _TRANSFER: Final = _upsert(
     "transfers",
@@ -103,29 +106,6 @@ _FORGET: Final = (
 )
 
 
-def user_of(save: Save) -> str:
-    """Whose it is."""
-    match save:
-        case SaveDevice(record):
-            return record.user
-        case SaveReceipt(receipt):
-            return receipt.requester.user
-        case SavePending(pending):
-            return pending.requester.user
-        case (
-            ForgetDevice()
-            | SavePlayback()
-            | SavePosition()
-            | SaveContext()
-            | DropReceipts()
-            | DropPending()
-            | SaveTransfer()
-        ):
-            return save.user
-        case _:
-            assert_never(save)
-
-
 def leaves_no_byte(save: Save) -> bool:
     """Whether what was there must not stay in the gaps of the file either: a device, a purged queue."""
     match save:
@@ -147,7 +127,9 @@ def apply_save(connection: sqlite3.Connection, save: Save, *, now: Instant) -> N
         case ForgetDevice(user, device, why):
             _forget(connection, user, device, why, now)
         case SavePlayback(user, playback, with_queue):
-            connection.execute(_PLAYBACK, _playback(user, playback))
+            values = _playback(user, playback)
+            if not connection.execute(_PLAYBACK_AGAIN, values).rowcount:
+                connection.execute(_PLAYBACK, values)
             if with_queue:
                 order = None if playback.order is None else _json(playback.order)
                 connection.execute(_QUEUE, (user, _json(playback.queue), order))
@@ -210,7 +192,13 @@ def _forget(connection: sqlite3.Connection, user: str, device: str, why: Forgott
 
 
 def _json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return to_json(value).decode()
+
+
+@lru_cache(1_024)
+def _words(values: tuple[str, ...]) -> str:
+    """The same few again and again."""
+    return _json(values)
 
 
 def _device(record: DeviceRecord) -> tuple[object, ...]:
@@ -225,7 +213,7 @@ def _device(record: DeviceRecord) -> tuple[object, ...]:
         can.can_render,
         can.can_control,
         can.can_host_jam,
-        _json(can.supported_formats),
+        _words(can.supported_formats),
         can.max_sample_rate,
         can.max_payload_bytes,
         record.volume,
@@ -233,7 +221,7 @@ def _device(record: DeviceRecord) -> tuple[object, ...]:
         record.last_seen,
         record.conn,
         record.is_online,
-        _json(record.spent),
+        _words(record.spent),
         record.volume_issued_at,
     )
 
@@ -279,6 +267,7 @@ def _pending(pending: Pending) -> tuple[object, ...]:
     return (
         *(to.user, to.device, pending.id, to.node, pending.target, _json(dict(pending.command)), packed),
         *(pending.epoch, pending.issued_at, pending.expires_at, pending.number, pending.own),
+        pending.accepted_at,
     )
 
 

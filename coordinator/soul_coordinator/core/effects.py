@@ -14,6 +14,11 @@ class SaveDevice:
 
     device: DeviceRecord
 
+    @property
+    def user(self) -> str:
+        """Whose it is."""
+        return self.device.user
+
 
 Forgotten = Literal["deleted", "unseen", "ended"]
 """Why a device is forgotten: somebody deleted it, so that its older tokens are refused from now on;
@@ -62,6 +67,11 @@ class SaveReceipt:
 
     receipt: Receipt
 
+    @property
+    def user(self) -> str:
+        """Whose it is."""
+        return self.receipt.requester.user
+
 
 @dataclass(frozen=True, slots=True)
 class DropReceipts:
@@ -74,9 +84,14 @@ class DropReceipts:
 
 @dataclass(frozen=True, slots=True)
 class SavePending:
-    """Insert or replace a pending command."""
+    """Insert or replace a pending command, and with it what it carries (`Pending`)."""
 
     pending: Pending
+
+    @property
+    def user(self) -> str:
+        """Whose it is."""
+        return self.pending.requester.user
 
 
 @dataclass(frozen=True, slots=True)

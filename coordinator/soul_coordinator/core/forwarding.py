@@ -90,14 +90,14 @@ def forward(
     issued_at: Instant,
     expires_at: Instant,
     own: bool = False,
-) -> None:
-    """Send a command to a device, and wait for its report."""
+) -> bool:
+    """Send a command to a device, and wait for its report. Returns whether there was room for it."""
     user = turn.user
     if len(user.pending) >= PENDING_MAX:
         if not own:
             text = "too many commands wait for their devices"
             receipts.reject(turn, requester, request, Code.RATE_LIMITED, text)
-        return
+        return False
     user.number += 1
     pending = Pending(
         requester=requester,
@@ -110,12 +110,14 @@ def forward(
         expires_at=expires_at,
         number=user.number,
         own=own,
+        accepted_at=turn.now,
     )
     user.pending[requester.device, request] = pending
     turn.save_pending(pending)
     if not own:
         receipts.accept(turn, requester, request)
     turn.execute(device.address, messages.execute(pending, device))
+    return True
 
 
 def forward_own(turn: Turn, device: Device, command: Command, *, change: QueueChange | None = None) -> None:

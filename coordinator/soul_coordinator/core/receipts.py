@@ -29,8 +29,8 @@ def answer_again(turn: Turn, sender: Address, request: str) -> bool:
 
 
 def accept(turn: Turn, requester: Address, request: str) -> None:
-    """`accepted`: it was forwarded; the final result follows."""
-    _answer(turn, requester, request, "accepted")
+    """`accepted`: it was forwarded; the final result follows. The pending command carries it."""
+    _answer(turn, requester, request, "accepted", saved=False)
 
 
 def begin(turn: Turn, requester: Address, request: str) -> None:
@@ -68,6 +68,15 @@ def settle(turn: Turn, pending: Pending) -> None:
     """Take a command off the pending ones, if it is there still; its result is told separately."""
     if turn.user.pending.pop((pending.requester.device, pending.id), None) is not None:
         turn.drop_pending(pending)
+        if not pending.own:
+            _save_carried(turn, pending)
+
+
+def _save_carried(turn: Turn, pending: Pending) -> None:
+    """What the command carried outlives it."""
+    turn.save_context()
+    if pending.command["type"] == "set_volume":
+        turn.save_device(turn.user.devices[pending.target])
 
 
 def _answer(

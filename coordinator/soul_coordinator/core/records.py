@@ -49,6 +49,9 @@ class Pending:
 
     `number` gives the order of acceptance within the user. `own` marks the coordinator's own
     `play` after a short loss, whose result nobody waits for.
+
+    It carries what was decided with it, so that one row is all that accepting writes: until it
+    ends, its answer is `accepted` at `accepted_at`, and its `issued_at` counts for its class.
     """
 
     requester: Address
@@ -61,6 +64,7 @@ class Pending:
     expires_at: Instant
     number: int
     own: bool = False
+    accepted_at: Instant = 0
 
 
 @dataclass(frozen=True, slots=True)

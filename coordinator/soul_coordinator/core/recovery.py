@@ -102,7 +102,8 @@ def commanded(turn: Turn) -> None:
     user.issued[ANY_COMMAND] = turn.now
     if user.loss is not None:
         user.loss = replace(user.loss, commands_since=True)
-    turn.save_context()
+        turn.save_context()
+    turn.note_context()
 
 
 def purge_at(user: User) -> Instant | None:
@@ -131,6 +132,6 @@ def purge_state(turn: Turn) -> None:
         if name not in {"epoch", "sequence", "updated_at", "position_at", "queue_rev"}
     }
     turn.change(**fields, position_at=turn.now, queue_rev=turn.user.playback.queue_rev + 1)
-    turn.user.issued.clear()
+    turn.user.forget_issued()
     turn.user.loss = None
     turn.save_context()

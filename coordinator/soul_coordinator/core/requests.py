@@ -7,21 +7,9 @@ from soul_coordinator.core.device import Device
 from soul_coordinator.core.events import CommandRequested
 from soul_coordinator.core.forwarding import Projection, projection
 from soul_coordinator.core.user import Turn
-from soul_coordinator.core.values import Command, Instant, Playback, QueueChange
+from soul_coordinator.core.values import CLASSES, Command, Instant, Playback, QueueChange
 from soul_protocol import limits
 from soul_protocol.errors import Code
-
-CLASSES: Final = {
-    "play": "playing",
-    "pause": "playing",
-    "stop": "playing",
-    "seek": "seek",
-    "set_queue": "set_queue",
-    "set_volume": "volume",
-    "set_shuffle": "shuffle",
-    "set_repeat": "repeat",
-}
-"""In each class the latest `issued_at` wins; `next` and `previous` are outside."""
 
 _MAKES_ACTIVE: Final = frozenset({"play", "set_queue"})
 
@@ -107,16 +95,6 @@ def _expected(turn: Turn, target: Device, event: CommandRequested) -> bool:
     }
 
 
-def _remember(turn: Turn, target: Device, command: Command, issued_at: Instant) -> None:
-    name = CLASSES.get(command["type"])
-    if name == "volume":
-        target.volume_issued_at = issued_at
-        turn.save_device(target)
-    elif name is not None:
-        turn.user.issued[name] = issued_at
-        turn.save_context()
-
-
 def _carry_out(
     turn: Turn, target: Device, event: CommandRequested, issued_at: Instant, expires_at: Instant
 ) -> None:
@@ -125,7 +103,7 @@ def _carry_out(
     if target is not user.active and kind in _MAKES_ACTIVE:
         if user.playback.device_id is not None:
             if gate.transfer_allowed(turn, event.sender, event.id):
-                _remember(turn, target, command, issued_at)
+                turn.user.remember(target, command, issued_at)
                 _as_transfer(turn, target, event)
             return
         _activate(turn, target, kind)
@@ -133,8 +111,7 @@ def _carry_out(
     if resolved is None:
         receipts.reject(turn, event.sender, event.id, Code.INVALID_COMMAND, "the queue is empty")
         return
-    _remember(turn, target, command, issued_at)
-    forwarding.forward(
+    forwarded = forwarding.forward(
         turn,
         event.sender,
         event.id,
@@ -144,6 +121,8 @@ def _carry_out(
         issued_at=issued_at,
         expires_at=expires_at,
     )
+    if forwarded:
+        user.remember(target, command, issued_at)
 
 
 def _activate(turn: Turn, target: Device, kind: str) -> None:

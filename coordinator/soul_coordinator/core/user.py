@@ -34,7 +34,7 @@ from soul_coordinator.core.effects import (
 )
 from soul_coordinator.core.rates import RATES_KEPT, DeviceRates, Rates
 from soul_coordinator.core.records import GuestPass, Loss, Pending, Receipt, Transfer, UserRecord
-from soul_coordinator.core.values import Address, Instant, Message, Playback
+from soul_coordinator.core.values import CLASSES, Address, Command, Instant, Message, Playback
 from soul_protocol import limits
 
 POSITION_SAVED_EVERY: Final = 5 * limits.SECOND
@@ -142,12 +142,45 @@ class User:
             devices={one.id: Device.restored(one, restart_until=restart_until) for one in record.devices},
             passes={one.device: one for one in record.passes},
         )
-        for receipt in sorted(record.receipts, key=lambda one: one.at):
-            user.receipts.setdefault(receipt.requester.device, {})[receipt.id] = receipt
         for pending in sorted(record.pending, key=lambda one: one.number):
             user.pending[pending.requester.device, pending.id] = pending
             user.number = pending.number
+        carried = user._take_carried(frozenset((one.requester.device, one.id) for one in record.receipts))
+        for receipt in sorted((*record.receipts, *carried), key=lambda one: one.at):
+            user.receipts.setdefault(receipt.requester.device, {})[receipt.id] = receipt
         return user
+
+    def _take_carried(self, answered: frozenset[tuple[str, str]]) -> Iterator[Receipt]:
+        """What pending commands carry: their answers, unless they are among those saved, come out."""
+        for key, pending in self.pending.items():
+            self._recall(pending)
+            if not pending.own and key not in answered:
+                at = pending.accepted_at
+                yield Receipt(pending.requester, pending.id, "accepted", None, None, None, None, at)
+
+    def _recall(self, pending: Pending) -> None:
+        """That a command was given, by someone."""
+        if pending.own:
+            return
+        if pending.epoch == self.playback.epoch:
+            self.issued[ANY_COMMAND] = max(self.issued.get(ANY_COMMAND, 0), pending.accepted_at)
+        target = self.devices.get(pending.target)
+        if target is not None:
+            self.remember(target, pending.command, pending.issued_at)
+
+    def forget_issued(self) -> None:
+        """Forget when commands were issued, but for those that are pending."""
+        self.issued.clear()
+        for pending in self.pending.values():
+            self._recall(pending)
+
+    def remember(self, target: Device, command: Command, issued_at: Instant) -> None:
+        """A command for `target` counts as the newest of its class, unless a newer one does."""
+        name = CLASSES.get(command["type"])
+        if name == "volume":
+            target.volume_issued_at = max(target.volume_issued_at, issued_at)
+        elif name is not None:
+            self.issued[name] = max(self.issued.get(name, 0), issued_at)
 
 
 class Turn:
@@ -155,7 +188,9 @@ class Turn:
 
     __slots__ = (
         "_before",
+        "_carried",
         "_devices_changed",
+        "_noted",
         "_saves",
         "_tells",
         "coordinator",
@@ -171,6 +206,7 @@ class Turn:
         self.entropy = entropy
         self._before = user.playback
         self._devices_changed = False
+        self._noted = self._carried = False
         self._saves: dict[object, Save] = {}
         self._tells: list[Tell] = []
 
@@ -256,6 +292,10 @@ class Turn:
         """Save the newest `issued_at` by class, and the loss."""
         self._saves["context"] = SaveContext(self.user.id, dict(self.user.issued), self.user.loss)
 
+    def note_context(self) -> None:
+        """A command changes the context; that is saved, unless a pending command carries it."""
+        self._noted = True
+
     def save_receipt(self, receipt: Receipt) -> None:
         """Save an answer."""
         self._saves["receipt", receipt.requester.device, receipt.id] = SaveReceipt(receipt)
@@ -266,6 +306,7 @@ class Turn:
 
     def save_pending(self, pending: Pending) -> None:
         """Keep a pending command."""
+        self._carried = self._carried or not pending.own
         self._saves["pending", pending.requester.device, pending.id] = SavePending(pending)
 
     def drop_pending(self, pending: Pending) -> None:
@@ -287,6 +328,8 @@ class Turn:
     def effects(self) -> tuple[Effect, ...]:
         """Saves, then the state, then all else as it was said, then the device list."""
         user, playback = self.user, self.user.playback
+        if self._noted and not self._carried:
+            self.save_context()
         saves: list[Effect] = []
         head: list[Effect] = []
         if playback.sequence != self._before.sequence:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 Instant = int
 """A moment on the coordinator's clock: ms since the Unix epoch."""
@@ -119,3 +119,15 @@ class QueueChange:
 
 Command = Mapping[str, Any]
 """A validated command in its wire form: `type` and that type's fields (`soul_protocol.commands`)."""
+
+CLASSES: Final = {
+    "play": "playing",
+    "pause": "playing",
+    "stop": "playing",
+    "seek": "seek",
+    "set_queue": "set_queue",
+    "set_volume": "volume",
+    "set_shuffle": "shuffle",
+    "set_repeat": "repeat",
+}
+"""In each class the latest `issued_at` wins; `next` and `previous` are outside."""

@@ -13,7 +13,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from simulator.store import MemoryStore, user_of
+from simulator.store import MemoryStore
 from soul_coordinator.adapters.inbound import event_of
 from soul_coordinator.adapters.outbound import outgoing
 from soul_coordinator.core.coordinator import Coordinator
@@ -126,8 +126,8 @@ class House:
                     self.closed.append((effect.user, effect.device, effect.reason))
                 case _:
                     assert starting or user is None or not told, "saved after it was told"
-                    assert user in {None, user_of(effect)}
-                    self.store.of(user_of(effect)).apply(effect)
+                    assert user in {None, effect.user}
+                    self.store.of(effect.user).apply(effect)
 
     def _in_order(self, user: str, sequence: int, *, starting: bool) -> None:
         before = self.sequences.get(user, 0)

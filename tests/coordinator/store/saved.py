@@ -133,6 +133,7 @@ pendings = st.builds(
     expires_at=moments,
     number=counts,
     own=st.booleans(),
+    accepted_at=moments,
 )
 
 

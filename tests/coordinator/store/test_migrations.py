@@ -163,6 +163,23 @@ ROWS: dict[str, dict[str, list[Row]]] = {
             }
         ],
     },
+    "pending_commands_in_one_tree": {
+        "pending_commands": [
+            _REQUEST
+            | {
+                "id": IDS[2],
+                "target": DEVICES[0],
+                "command": '{"type":"set_volume","volume":0.5}',
+                "change": None,
+                "epoch": 4,
+                "issued_at": NOW,
+                "expires_at": NOW + 5_000,
+                "number": 13,
+                "own": 0,
+                "accepted_at": NOW,
+            }
+        ],
+    },
 }
 
 
@@ -211,7 +228,7 @@ def test_what_kept_rows_mean_is_kept_too(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "db", clock=lambda: NOW)
     alice, _ = store.load()
     assert [receipt.status for receipt in alice.receipts] == ["applied"]
-    assert [pending.id for pending in alice.pending] == [IDS[1]]
+    assert [(pending.id, pending.accepted_at) for pending in alice.pending] == [(IDS[1], 0), (IDS[2], NOW)]
     assert alice.transfer is not None
     assert alice.loss is not None
     assert [guest.scope for guest in alice.passes] == [{"control", "queue"}]

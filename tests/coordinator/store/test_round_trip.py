@@ -8,7 +8,6 @@ from hypothesis import HealthCheck, given, settings
 
 from coordinator.store.saved import DEVICES, NOW, Expected, batches, device, receipt
 from soul_coordinator.adapters.sqlite import SqliteStore
-from soul_coordinator.adapters.sqlite_save import user_of
 from soul_coordinator.core.effects import Save, SaveDevice, SavePlayback, SavePosition, SaveReceipt
 from soul_coordinator.core.records import UserRecord
 from soul_coordinator.core.values import Playback
@@ -24,7 +23,7 @@ def test_committed_records_are_loaded_equal(given_batches: Sequence[Sequence[Sav
             said: list[Save] = []
             for save in batch:
                 if expected.fits(save):
-                    expected.apply(user_of(save), save)
+                    expected.apply(save.user, save)
                     said.append(save)
             store.commit(said)
         assert store.load() == expected.records()

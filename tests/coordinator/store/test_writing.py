@@ -122,6 +122,9 @@ class Desk:
                 state = message["state"]
                 row = self._row("SELECT sequence, epoch FROM device_playback_state")
                 return row == (state["sequence"], state["epoch"]) or (row is None and not state["sequence"])
+            case "command_result" if message["status"] == "accepted":
+                # The pending command carries it.
+                return self._row("SELECT 1 FROM pending_commands WHERE id = ?", message["id"]) is not None
             case "command_result":
                 row = self._row("SELECT status FROM command_receipts WHERE id = ?", message["id"])
                 return row == (message["status"],)
