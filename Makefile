@@ -8,6 +8,8 @@ TYPINGS := $(VENV)/typings/.ready
 WEB := client/web
 NPM := sh $(WEB)/tools/npm
 WEB_READY := $(WEB)/node_modules/.ready
+# Three at a time even on two cores: many tests wait for a deadline most of the time.
+JOBS ?= 3
 .DEFAULT_GOAL := help
 .PHONY: help run test check cover bench schema docs format clean
 
@@ -45,7 +47,7 @@ test: $(READY) $(FIRMWARE) $(WEB_READY) ## every test, on a fresh machine as wel
 	@$(BIN)/python -m pip check
 	@$(MAKE) --no-print-directory check
 	@$(NPM) test --silent
-	@$(BIN)/python -m pytest -q
+	@$(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 check: $(READY) $(TYPINGS) $(WEB_READY) ## ruff, mypy and tsc --strict, pyright for the firmware, eslint, imports, schema and docs drift, branch coverage
 	@$(BIN)/ruff check
@@ -54,6 +56,7 @@ check: $(READY) $(TYPINGS) $(WEB_READY) ## ruff, mypy and tsc --strict, pyright 
 	@$(BIN)/basedpyright --project firmware --warnings
 	@$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
 	@$(BIN)/python -m soul_protocol.schema --check config/schema
+	@$(BIN)/python firmware/generate.py --check
 	@$(BIN)/python -m soul_connect.cli.grammar --check
 	@$(BIN)/python docs/tables.py --check
 	@$(BIN)/python docs/api.py --check
@@ -76,8 +79,9 @@ bench: $(READY) ## commands beside Snapcast, a thousand users, brokers side by s
 	@sh tests/system-packages.sh
 	@PYTHONPATH=tests $(BIN)/python -m bench
 
-schema: $(READY) $(WEB_READY) ## write config/schema, and the web client's types, from the contract
+schema: $(READY) $(WEB_READY) ## write config/schema, the firmware's and the web client's part of it, from the contract
 	@$(BIN)/python -m soul_protocol.schema config/schema
+	@$(BIN)/python firmware/generate.py
 	@$(NPM) run --silent types
 
 docs: $(READY) ## write the tables of docs/protocol.md and docs/api.md from the code

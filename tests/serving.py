@@ -1,7 +1,9 @@
 """A real server, and real programs around it, as processes on free ports."""
 
+import itertools
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -11,23 +13,40 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from waiting import until
 
 PROGRAM = (sys.executable, "-m", "soul_connect")
 
 
+_PORTS: Final = range(12_000, 32_000)
+"""Below the ports that the kernel gives to outgoing connections, so that none of those takes one first."""
+
+_WORKERS: Final = 8
+_next_port: Iterator[int] | None = None
+
+
 def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on now."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [int(one.getsockname()[1]) for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()
+    """Ports that nobody listens on now, and that no other worker of the test run is given."""
+    global _next_port  # noqa: PLW0603 (one walk through the range for the whole process)
+    if _next_port is None:
+        worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % _WORKERS
+        share = _PORTS[worker::_WORKERS]
+        start = random.randrange(len(share))  # another run may go on beside this one
+        _next_port = itertools.cycle([*share[start:], *share[:start]])
+    ports: list[int] = []
+    for port in itertools.islice(_next_port, len(_PORTS)):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        ports.append(port)
+        if len(ports) == count:
+            return ports
+    raise OSError("no free port")
 
 
 class Process:

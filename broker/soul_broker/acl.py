@@ -86,7 +86,8 @@ class Permissions:
 
     def may_subscribe(self, pattern: str) -> bool:
         """Whether `pattern`, a well formed filter, may be subscribed to."""
-        return any(contains(granted, pattern) for granted in self.subscribe)
+        # Who keeps to the contract subscribes to what is granted, word for word.
+        return pattern in self.subscribe or any(contains(granted, pattern) for granted in self.subscribe)
 
     def may_receive(self, topic: str) -> bool:
         """Whether `topic` may be delivered; SoulBroker need not ask, see the module."""

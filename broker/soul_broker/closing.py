@@ -38,19 +38,17 @@ def close_matching(hub: "Hub", payload: bytes) -> None:
     matching = [
         connection
         for connection in _connections(hub, close)
-        if (close.jti is None or connection.jti == close.jti)
-        and (
-            close.device is None
-            or (connection.identity is not None and connection.identity.device == close.device)
-        )
+        if (close.jti is None or (connection.token is not None and connection.token.jti == close.jti))
+        and (close.device is None or _device(connection) == close.device)
     ]
     revocations = hub.verifier.revocations if hub.verifier is not None else None
     if revocations is not None:
         try:
             if close.jti is not None:
-                known = [connection.expires for connection in matching if connection.expires is not None]
+                known = [connection.token.exp for connection in matching if connection.token is not None]
                 revocations.revoke(close.jti, close.exp or max(known, default=None))
             elif close.reason == DELETED:
+                hub.admissions.forget(close.user, close.device)
                 revocations.delete(close.user, close.device, close.at)
         except OSError as error:
             # In memory it holds; the file is behind until the next change.
@@ -58,6 +56,12 @@ def close_matching(hub: "Hub", payload: bytes) -> None:
     for connection in matching:
         connection.end(f"closed: {close.reason}")
     log.info("broker/close", user=close.user, device=close.device, reason=close.reason, closed=len(matching))
+
+
+def _device(connection: "Connection") -> str | None:
+    """The device that a connection is bound to."""
+    session, token = connection.session, connection.token
+    return token.identity(session.key.client_id).device if session and token else None
 
 
 def _connections(hub: "Hub", close: Close) -> Iterable["Connection"]:

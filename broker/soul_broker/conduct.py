@@ -30,11 +30,8 @@ def floods(connection: "Connection") -> bool:
     return _over(connection, "flood of messages")
 
 
-def floods_bytes(connection: "Connection", size: int) -> bool:
-    """Likewise for bytes as they arrive, before and after authentication."""
-    connection.flood_bytes += size
-    if connection.flood_bytes <= connection.hub.settings.flood_bytes:
-        return False
+def floods_bytes(connection: "Connection") -> bool:
+    """Likewise where there were more than `flood_bytes`, which are counted as they arrive."""
     return _over(connection, "flood of bytes")
 
 

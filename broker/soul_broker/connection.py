@@ -34,13 +34,15 @@ if TYPE_CHECKING:
     from soul_broker.endpoint import Gate, Link
     from soul_broker.hub import Hub
     from soul_broker.session import Session
-    from soul_protocol.roles import Identity
+    from soul_broker.tokens import Token
 
 NEW: Final = 0
 AUTHENTICATING: Final = 1
 OPEN: Final = 2
 CLOSED: Final = 3
 
+_NOTHING_DUE: Final = 3_600.0
+"""Seconds after which to look at a connection that has neither a keep-alive nor an end."""
 _SUSPENDED_BYTES: Final = 64 * 1024
 """What may arrive while suspended, beside a packet that is under way: reading is paused
 then, and only what the transport had read already comes."""
@@ -62,7 +64,6 @@ class Connection:
         "_task",
         "claimed",
         "decoder",
-        "expires",
         "expires_at",
         "flood_bytes",
         "flood_count",
@@ -70,11 +71,10 @@ class Connection:
         "gate",
         "held",
         "hub",
-        "identity",
-        "jti",
         "keep_alive",
         "last_seen",
         "link",
+        "origin",
         "peer",
         "permitted_topic",
         "received",
@@ -87,6 +87,7 @@ class Connection:
         "since",
         "slot",
         "state",
+        "token",
         "will",
     )
 
@@ -97,6 +98,8 @@ class Connection:
         self.gate = gate
         self._near = gate.near
         self.peer = peer
+        self.origin = None if peer == LOCAL else origin_of(host_of(peer))
+        """What limits on addresses count it for, until it is authenticated."""
         self.state = NEW
         self.decoder = Decoder(hub.settings.packet_bytes_before_authentication, hub.topics)
         self.since = now
@@ -106,15 +109,12 @@ class Connection:
         """Who a refused client said it was, for the log."""
         # Set when the client is admitted.
         self.session: Session | None = None
-        self.identity: Identity | None = None
         self.rules: Rules | None = None
         self.service = False
         self.will: Will | None = None
-        self.jti: str | None = None
-        self.expires: int | None = None
-        """The token's `exp`, seconds since the Unix epoch."""
+        self.token: Token | None = None
         self.expires_at: float | None = None
-        """The same in seconds of the monotonic clock."""
+        """The token's `exp` in seconds of the monotonic clock."""
         self.keep_alive = 0.0
         """Seconds without a packet after which it is closed; 0 for none."""
         # Counts for its one line in the log, and for the limits.
@@ -142,11 +142,13 @@ class Connection:
         """Take bytes of the peer."""
         if self.state == CLOSED or self.held is not None:
             return
-        self.last_seen = self.hub.now()
-        self.hub.statistics.bytes_received += len(data)
-        if floods_bytes(self, len(data)):
+        hub, size = self.hub, len(data)
+        self.last_seen = hub.now()
+        hub.statistics.bytes_received += size
+        self.flood_bytes += size
+        if self.flood_bytes > hub.settings.flood_bytes and floods_bytes(self):
             return
-        if self.state == NEW and not self.decoder.pending() and data[0] >> 4 != mqtt.CONNECT:
+        if self.state == NEW and data[0] >> 4 != mqtt.CONNECT and not self.decoder.pending():
             # Whatever it is, HTTP for instance, its length is not to be waited for.
             self._malformed("the first packet is no CONNECT [MQTT-3.1.0-1]")
             return
@@ -209,16 +211,6 @@ class Connection:
         """Whether a CONNECT waits for its answer."""
         return self.state == AUTHENTICATING
 
-    @property
-    def origin(self) -> str | None:
-        """What limits on addresses count it for."""
-        return None if self.peer == LOCAL else origin_of(host_of(self.peer))
-
-    @property
-    def authenticated(self) -> bool:
-        """Whether the client was admitted; it stays so after the end."""
-        return self.session is not None
-
     def hold(self, refusal: "Refusal", until: float) -> None:
         """Tell a refusal later, at `until` in seconds of the monotonic clock; read nothing more."""
         self.held = (refusal, until)
@@ -232,13 +224,11 @@ class Connection:
         self.state = OPEN
         self.session = session
         self.rules = admission.rules
-        self.identity = admission.identity
         self.service = admission.service
         self.will = connect.will
-        self.jti = admission.jti
-        self.expires = admission.expires
-        if admission.expires is not None and hub.verifier is not None:
-            self.expires_at = hub.now() + admission.expires - hub.verifier.clock()
+        token = self.token = admission.token
+        if token is not None and hub.verifier is not None:
+            self.expires_at = hub.now() + token.exp - hub.verifier.clock()
         # One and a half times what the client promised [MQTT-3.1.2-24].
         self.keep_alive = connect.keep_alive * 1.5
         self.decoder.limit = hub.settings.packet_bytes
@@ -269,8 +259,8 @@ class Connection:
         if out is None:
             return
         self._out = None
-        size = sum(map(len, out))
         count = len(out)
+        size = len(out[0]) if count == 1 else sum(map(len, out))
         statistics = self.hub.statistics
         statistics.messages_sent += count
         statistics.bytes_sent += size
@@ -278,10 +268,10 @@ class Connection:
         statistics.publish_sent += publishes
         statistics.publish_bytes_sent += size - self._control_bytes
         self.sent += publishes
+        self._controls = self._control_bytes = 0
         if self.hub.tap is not None:
             for packet in out:
                 self.hub.tap(self.session, packet, sent=True)
-        self._controls = self._control_bytes = 0
         if self._backlog is not None:
             dropped = self._backlog.add(out)
             if dropped is None:
@@ -290,11 +280,12 @@ class Connection:
             else:
                 statistics.publish_dropped += dropped
             return
-        settings = self.hub.settings
-        bound = settings.service_write_soft if self.service else settings.write_soft
-        if size > bound and count > 1:
-            out, dropped, _ = drop_oldest(out, size - bound)
-            statistics.publish_dropped += dropped
+        if count > 1:
+            settings = self.hub.settings
+            bound = settings.service_write_soft if self.service else settings.write_soft
+            if size > bound:
+                out, dropped, _ = drop_oldest(out, size - bound)
+                statistics.publish_dropped += dropped
         self.link.write(out)
 
     def suspend(self, work: Coroutine[object, object, None]) -> None:
@@ -353,14 +344,11 @@ class Connection:
         """When to look at this connection next, in seconds of the monotonic clock."""
         if self.state != OPEN:
             return self.held[1] if self.held else self.since + self.hub.settings.connect_deadline
-        deadlines = []
-        if self.keep_alive:
-            # Suspended: it is not the client who is silent.
-            seen = self.hub.now() if self._suspended else self.last_seen
-            deadlines.append(seen + self.keep_alive)
-        if self.expires_at is not None:
-            deadlines.append(self.expires_at)
-        return min(deadlines, default=self.hub.now() + 3_600.0)
+        # Suspended: it is not the client who is silent.
+        seen = self.hub.now() if self._suspended else self.last_seen
+        deadline = seen + (self.keep_alive or _NOTHING_DUE)
+        expires = self.expires_at
+        return deadline if expires is None or deadline < expires else expires
 
     # Reading.
 

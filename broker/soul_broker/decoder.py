@@ -24,6 +24,7 @@ from soul_broker.packets import (
 )
 from soul_broker.topics import is_filter, is_topic
 
+_PROTOCOL: Final = b"\0\4MQTT\4"
 _REMEMBERED_TOPICS: Final = 4_096
 _REMEMBERED_BYTES: Final = 256
 
@@ -190,22 +191,32 @@ class Decoder:
 
 
 class _Reader:
-    """The fields of one packet's body, in order."""
+    """The fields of one packet's body, in order. Calls cost more than what they do: none calls another."""
 
     __slots__ = ("_at", "_body")
 
-    def __init__(self, body: bytes) -> None:
+    def __init__(self, body: bytes, at: int = 0) -> None:
         self._body = body
-        self._at = 0
+        self._at = at
 
     def more(self) -> bool:
         return self._at < len(self._body)
 
     def byte(self) -> int:
-        return self._take(1)[0]
+        at = self._at
+        self._at = at + 1
+        try:
+            return self._body[at]
+        except IndexError:
+            raise _short() from None
 
     def integer(self) -> int:
-        return int.from_bytes(self._take(2), "big")
+        body, at = self._body, self._at
+        self._at = at + 2
+        try:
+            return body[at] << 8 | body[at + 1]
+        except IndexError:
+            raise _short() from None
 
     def packet_id(self) -> int:
         packet_id = self.integer()
@@ -214,22 +225,25 @@ class _Reader:
         return packet_id
 
     def binary(self) -> bytes:
-        return self._take(self.integer())
+        body, at = self._body, self._at + 2
+        try:
+            end = self._at = at + (body[at - 2] << 8 | body[at - 1])
+        except IndexError:
+            raise _short() from None
+        if end > len(body):
+            raise _short()
+        return body[at:end]
 
     def text(self) -> str:
         return _text(self.binary())
 
     def end(self) -> None:
-        if self.more():
+        if self._at < len(self._body):
             raise MalformedPacketError("bytes after the end of a packet")
 
-    def _take(self, count: int) -> bytes:
-        end = self._at + count
-        if end > len(self._body):
-            raise MalformedPacketError("a field runs past its packet")
-        taken = self._body[self._at : end]
-        self._at = end
-        return taken
+
+def _short() -> MalformedPacketError:
+    return MalformedPacketError("a field runs past its packet")
 
 
 def _text(raw: bytes) -> str:
@@ -250,13 +264,9 @@ def _flags(flags: int, wanted: int) -> None:
 
 def _connect(flags: int, body: bytes) -> Connect:
     _flags(flags, 0)
-    reader = _Reader(body)
-    name = reader.text()
-    level = reader.byte()
-    if name not in ("MQTT", "MQIsdp"):
-        raise MalformedPacketError("not the MQTT protocol [MQTT-3.1.2-1]")
-    if name != "MQTT" or level != 4:
-        raise UnacceptableProtocolError(f"{name} level {level}")
+    if not body.startswith(_PROTOCOL):
+        raise _other_protocol(body)
+    reader = _Reader(body, len(_PROTOCOL))
     bits = reader.byte()
     if bits & 1:
         raise MalformedPacketError("reserved CONNECT flag [MQTT-3.1.2-3]")
@@ -279,6 +289,16 @@ def _connect(flags: int, body: bytes) -> Connect:
     password = reader.binary() if bits & 0x40 else None
     reader.end()
     return Connect(client_id, bool(bits & 2), keep_alive, will, username, password)
+
+
+def _other_protocol(body: bytes) -> MalformedPacketError:
+    """What a CONNECT is instead of one of ours."""
+    reader = _Reader(body)
+    name = reader.text()
+    level = reader.byte()
+    if name not in ("MQTT", "MQIsdp"):
+        return MalformedPacketError("not the MQTT protocol [MQTT-3.1.2-1]")
+    return UnacceptableProtocolError(f"{name} level {level}")
 
 
 def _acknowledgement(kind: int, wanted: int) -> Callable[[int, bytes], Packet]:

@@ -28,11 +28,7 @@ class Endpoint(Protocol):
 
     @property
     def origin(self) -> str | None:
-        """What limits on addresses count it for; None where they do not."""
-
-    @property
-    def authenticated(self) -> bool:
-        """Whether its client was admitted."""
+        """What limits on addresses count it for; None where they do not, or its client was admitted."""
 
     @property
     def gate(self) -> Gate:

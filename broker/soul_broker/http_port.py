@@ -73,8 +73,6 @@ class HttpPort(asyncio.Protocol):
         "slot",
     )
 
-    authenticated = False
-
     def __init__(self, hub: Hub, gate: Gate, factory: Factory | None) -> None:
         self.gate = gate
         self.slot = -1

@@ -13,7 +13,7 @@ import structlog
 from soul_broker import filtered
 from soul_broker import packets as mqtt
 from soul_broker.addresses import LOCAL, TrustedProxies
-from soul_broker.admission import Admission, Refusal, admit, may_leave
+from soul_broker.admission import Admission, Admissions, Refusal, may_leave
 from soul_broker.closing import close_matching
 from soul_broker.conduct import floods, log_end, note_refusal, refuse, turn_away
 from soul_broker.connection import Connection
@@ -51,6 +51,7 @@ class Hub:
         self.settings = settings
         self.session_expiry = settings.session_expiry if session_expiry is None else session_expiry
         self.verifier = verifier
+        self.admissions = Admissions(verifier, settings.connections)
         self.now = now
         self._call_soon = call_soon
         self.gateway: Gateway | None = None
@@ -93,12 +94,12 @@ class Hub:
             self.registry.open.discard(endpoint)
             self.statistics.connections -= 1
             endpoint.gate.count -= 1
-            if not endpoint.authenticated and endpoint.origin is not None:
+            if endpoint.origin is not None:
                 self.strangers.leave(endpoint.origin)
 
     def connect(self, connection: Connection, connect: Connect) -> None:
         """Take the CONNECT of a connection; nothing is changed before it is admitted."""
-        verdict = admit(connect, self.verifier)
+        verdict = self.admissions.admit(connect)
         if isinstance(verdict, Refusal):
             refuse(connection, connect, verdict)
         elif self.gateway is not None:
@@ -118,9 +119,10 @@ class Hub:
             return
         session, present = self.registry.attach(connection, connect, admission)
         session.view = view
-        if connection.origin is not None:
-            self.strangers.leave(connection.origin)
-            self.strangers.succeed(connection.origin, admission.key.user)
+        origin, connection.origin = connection.origin, None
+        if origin is not None:
+            self.strangers.leave(origin)
+            self.strangers.succeed(origin, admission.key.user)
         connection.admitted(session, connect, admission)
         self.wheel.schedule(connection, connection.deadline())
         connection.send_control(mqtt.connack(mqtt.ACCEPTED, session_present=present))
@@ -290,7 +292,7 @@ class Hub:
         """
         if session.subscriptions is None:
             session.subscriptions = {}
-        bound = self.settings.subscriptions
+        bound, messages = self.settings.subscriptions, list[tuple[Publish, int]]()
         for place, (pattern, qos) in enumerate(packet.filters):
             full = len(session.subscriptions) >= bound and not connection.service
             if codes[place] != mqtt.REFUSED and full and pattern not in session.subscriptions:
@@ -303,13 +305,8 @@ class Hub:
             self.router.subscribe(session, pattern, qos)
             if self.gateway is not None:
                 self.gateway.subscribed(session, pattern, qos)
+            messages += [(each, min(qos, each.qos)) for each in self.retained.matching(pattern)]
         connection.send_control(mqtt.suback(packet.packet_id, codes))
-        messages = [
-            (message, min(qos, message.qos))
-            for (pattern, qos), code in zip(packet.filters, codes, strict=True)
-            if code != mqtt.REFUSED
-            for message in self.retained.matching(pattern)
-        ]
         if deliver:
             for message, qos in messages:
                 self.deliver(session, message, qos)

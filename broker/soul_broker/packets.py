@@ -59,9 +59,12 @@ class Will:
     retain: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Connect:
-    """CONNECT (section 3.1). `keep_alive` is in seconds, 0 for none."""
+    """CONNECT (section 3.1). `keep_alive` is in seconds, 0 for none.
+
+    Not frozen: that makes each field a call when a packet is made.
+    """
 
     client_id: str
     clean_session: bool
@@ -162,9 +165,9 @@ class Acknowledgement:
         return hash((self.kind, self.packet_id))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Subscribe:
-    """SUBSCRIBE (section 3.8): filters with the QoS asked for."""
+    """SUBSCRIBE (section 3.8): filters with the QoS asked for. Not frozen, as `Connect`."""
 
     packet_id: int
     filters: tuple[tuple[str, int], ...]

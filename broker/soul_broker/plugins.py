@@ -21,7 +21,7 @@ from amqtt.session import Session
 
 from soul_broker.acl import Permissions, compile_grant
 from soul_broker.errors import RefusedTokenError
-from soul_broker.tokens import TokenVerifier, identity_of, load_public_key
+from soul_broker.tokens import TokenVerifier, load_public_key
 from soul_protocol.roles import grant_for
 
 PERMISSIONS = "soul_broker.permissions"
@@ -45,11 +45,11 @@ class JwtAuthPlugin(BaseAuthPlugin):  # type: ignore[misc] # amqtt has no types
         password = session.password.encode() if isinstance(session.password, str) else session.password
         client_id = session.client_id or ""
         try:
-            claims = self._verifier.verify(session.username, password, client_id)
+            token = self._verifier.verify(session.username, password, client_id)
         except RefusedTokenError as error:
             self.context.logger.info("refused: %s", error)
             return False
-        session.attributes[PERMISSIONS] = compile_grant(grant_for(identity_of(claims, client_id)))
+        session.attributes[PERMISSIONS] = compile_grant(grant_for(token.identity(client_id)))
         return True
 
     @dataclass

@@ -17,10 +17,9 @@ import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from soul_broker.errors import SoulBrokerError
-from soul_protocol.tokens import TokenClaims
 
 LONGEST_LIFETIME: Final = 3_660 * 86_400
 """Seconds that a token may live: how long a revocation is remembered where no end is known."""
@@ -28,6 +27,26 @@ LONGEST_LIFETIME: Final = 3_660 * 86_400
 _VERSION: Final = 2
 _NAMED: Final = 1
 """The version that kept the user's name beside the hash of the device."""
+
+
+class Revocable(Protocol):
+    """A token, as far as it can be refused."""
+
+    @property
+    def jti(self) -> str:
+        """Its id."""
+
+    @property
+    def sub(self) -> str:
+        """Its user."""
+
+    @property
+    def device(self) -> str | None:
+        """The device that it is bound to."""
+
+    @property
+    def proved_at(self) -> float:
+        """When its holder was known to be who they are, in seconds since the Unix epoch."""
 
 
 class Revocations:
@@ -42,8 +61,8 @@ class Revocations:
         self._path = path
         self._clock = clock
         self._tokens: dict[str, int] = {}
-        # By the hash of the user, and that of the device or "": when, and until when it matters.
-        self._deleted: dict[tuple[str, str], tuple[float, int]] = {}
+        # By the hash of the user, then by that of the device or "": when, and until when it matters.
+        self._deleted: dict[str, dict[str, tuple[float, int]]] = {}
         if path is not None and path.exists():
             self._load(path)
 
@@ -55,22 +74,25 @@ class Revocations:
 
     def delete(self, user: str, device: str | None, at: int | None = None) -> None:
         """Refuse what was issued up to `at` (ms; None: now) to a user, or to one of its devices."""
-        now, key = self._clock(), (_hash(user), _hash(device))
-        known, _ = self._deleted.get(key, (0.0, 0))
+        now, place = self._clock(), _hash(device)
+        places = self._deleted.setdefault(_hash(user), {})
+        known, _ = places.get(place, (0.0, 0))
         moment = int(now * 1_000) if at is None else at
-        self._deleted[key] = (max(known, moment / 1_000), int(now) + LONGEST_LIFETIME)
+        places[place] = (max(known, moment / 1_000), int(now) + LONGEST_LIFETIME)
         self._save()
 
-    def refuses(self, claims: TokenClaims, client_id: str) -> bool:
+    def refuses(self, token: Revocable, client_id: str) -> bool:
         """Whether a token, used with this client id, is refused."""
-        if claims.jti in self._tokens:
+        if token.jti in self._tokens:
             return True
         if not self._deleted:
             return False
-        user = _hash(claims.sub)
-        for place in {_hash(None), _hash(claims.device), _hash(client_id)}:
-            deleted = self._deleted.get((user, place))
-            if deleted is not None and claims.proved_at <= deleted[0]:
+        places = self._deleted.get(_hash(token.sub))
+        if places is None:
+            return False
+        for place in {_hash(None), _hash(token.device), _hash(client_id)}:
+            deleted = places.get(place)
+            if deleted is not None and token.proved_at <= deleted[0]:
                 return True
         return False
 
@@ -81,10 +103,9 @@ class Revocations:
             if not named and kept["version"] != _VERSION:
                 raise ValueError("unknown version")  # noqa: TRY301 (one refusal for all that is wrong)
             self._tokens = {str(jti): int(exp) for jti, exp in kept["tokens"].items()}
-            self._deleted = {
-                (_hash(user) if named else str(user), str(device)): (float(at), int(until))
-                for user, device, at, until in kept["deleted"]
-            }
+            for user, device, at, until in kept["deleted"]:
+                places = self._deleted.setdefault(_hash(user) if named else str(user), {})
+                places[str(device)] = (float(at), int(until))
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise SoulBrokerError(f"the revocations in {path} cannot be read: {error}") from error
         self._prune()
@@ -92,7 +113,11 @@ class Revocations:
     def _prune(self) -> None:
         now = self._clock()
         self._tokens = {jti: exp for jti, exp in self._tokens.items() if exp > now}
-        self._deleted = {key: value for key, value in self._deleted.items() if value[1] > now}
+        kept = {
+            user: {place: value for place, value in places.items() if value[1] > now}
+            for user, places in self._deleted.items()
+        }
+        self._deleted = {user: places for user, places in kept.items() if places}
 
     def _save(self) -> None:
         self._prune()
@@ -101,7 +126,11 @@ class Revocations:
         content = {
             "version": _VERSION,
             "tokens": self._tokens,
-            "deleted": [[*key, *value] for key, value in self._deleted.items()],
+            "deleted": [
+                [user, place, *value]
+                for user, places in self._deleted.items()
+                for place, value in places.items()
+            ],
         }
         write_privately(self._path, json.dumps(content).encode())
 

@@ -38,8 +38,6 @@ class Handshake(asyncio.Protocol):
 
     __slots__ = ("_hub", "_listener", "_since", "_task", "gate", "peer", "slot")
 
-    authenticated = False
-
     def __init__(self, listener: "TlsListener", peer: str) -> None:
         self.gate = listener.gate
         self.slot = -1

@@ -28,14 +28,13 @@ with atheris.instrument_imports(include=["soul_broker"]):
     from soul_broker.errors import MalformedPacketError
     from soul_broker.http_port import HttpPort
     from soul_broker.packets import Packet
-    from soul_broker.tokens import TokenVerifier
+    from soul_broker.tokens import Token, TokenVerifier
 
 from broker import wire
 from broker.catalogue import GOOD
 from broker.house import KEY, mint
 from broker.malformed import FIRST, LATER, every
 from broker.world import World
-from soul_protocol.tokens import TokenClaims
 
 CHECK_EVERY = 20_000
 GROWTH_ALLOWED = 200
@@ -61,13 +60,13 @@ class RememberingVerifier(TokenVerifier):
 
     def __init__(self) -> None:
         super().__init__([KEY.public_key()])
-        self.known: dict[bytes, TokenClaims] = {}
+        self.known: dict[bytes, Token] = {}
 
-    def _claims(self, token: bytes) -> TokenClaims:
-        if token not in self.known:
+    def _read(self, password: bytes) -> Token:
+        if password not in self.known:
             # What is refused raises, so that only the two tokens above are ever kept.
-            self.known[token] = super()._claims(token)
-        return self.known[token]
+            self.known[password] = super()._read(password)
+        return self.known[password]
 
 
 VERIFIER = RememberingVerifier()

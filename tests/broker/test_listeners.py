@@ -56,6 +56,16 @@ async def test_starts_again_after_a_shutdown(start: Start) -> None:
         await running.broker.start()
 
 
+async def test_after_a_shutdown_nobody_listens(start: Start) -> None:
+    running: Running = await start(config=listener_config("127.0.0.1", mqtt_port=0, http_port=0))
+    addresses = dict(running.broker.addresses)
+    await running.broker.shutdown()
+    for address in addresses.values():
+        # On any descriptor of its socket it would still be accepted by the system.
+        with pytest.raises(OSError, match="refused"):
+            socket.create_connection(address)
+
+
 async def test_shutdown_does_not_wait_for_those_who_do_not_read(start: Start) -> None:
     running: Running = await start()
     watch = await running.watch("soul/v1/#", qos=0)

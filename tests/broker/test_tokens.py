@@ -104,7 +104,9 @@ async def test_hs256_with_the_public_key_as_secret(
     assert await running.refused(DEVICE, "alice", token) == wire.REFUSED
 
 
-@pytest.mark.parametrize("client_id", ["", "phone", DEVICE.upper(), DEVICE + " "])
+@pytest.mark.parametrize(
+    "client_id", ["", "phone", DEVICE.upper(), DEVICE + " "], ids=["none", "no-uuid", "capitals", "space"]
+)
 async def test_a_devices_client_id_is_its_device_id(running: Running, client_id: str) -> None:
     assert await running.refused(client_id, "alice", mint()) == wire.REFUSED
 

@@ -16,10 +16,13 @@ class PlaybackRules:
 
     def __init__(self) -> None:
         self.seqs: dict[tuple[str, str], int] = {}
+        self.queues: dict[tuple[str, str], int] = {}
+        """The latest report of each connection that brought a queue."""
         self.stopped: dict[Key, int] = {}
 
     def restarted(self) -> None:
         self.seqs.clear()
+        self.queues.clear()
         self.stopped.clear()
 
     def removed(self, user: str) -> None:
@@ -40,15 +43,20 @@ class PlaybackRules:
         key = event.sender.device, event.conn
         there = sender is not None and sender.registered and sender.conn == event.conn
         again = event.seq <= self.seqs.get(key, 0)
+        queue = event.report is not None and event.report.queue is not None
+        queue = queue and event.seq > self.queues.get(key, 0)
         if there:
             self.seqs[key] = max(event.seq, self.seqs.get(key, 0))
+            if queue:
+                self.queues[key] = event.seq
         current = before.device_id == event.sender.device and event.epoch == before.epoch
         if sender is not None and sender.held:
             return
-        if not there or (event.report is not None and not current) or (again and not event.applied):
+        late = again and not event.applied and not queue
+        if not there or (event.report is not None and not current) or late:
             require(user.playback is before, lambda: f"a foreign report changed the state: {event}")
         elif again:
-            # It was overtaken, and answers commands still; what it says is old.
+            # It was overtaken, and answers commands and brings its queue still; what else it says is old.
             kept = ("track_id", "is_playing", "shuffle", "repeat_mode", "volume", "epoch", "device_id")
             old = [name for name in kept if getattr(before, name) != getattr(user.playback, name)]
             require(not old, lambda: f"an old report changed {old}: {event}")

@@ -40,10 +40,11 @@ def state_reported(turn: Turn, device: Device, event: StateReported) -> None:
 
 
 def _overtaken(turn: Turn, device: Device, event: StateReported) -> None:
-    """A newer report came first. What this one says is old, but for the commands that it answers."""
-    if not _answers(turn, device, event):
+    """A newer report came first. This one is old, but for a queue and the commands that it answers."""
+    if not _answers(turn, device, event) and not _brings_queue(turn, device, event):
         return
     flush(turn, device)
+    own = event.report.queue if event.report is not None and _brings_queue(turn, device, event) else None
     if event.seq < device.queue_seq:
         # A newer report said which queue it has; the commands are answered still.
         for request in event.applied:
@@ -52,18 +53,30 @@ def _overtaken(turn: Turn, device: Device, event: StateReported) -> None:
             if one.target == device.id and one.id in event.applied:
                 turn.user.pending[key] = replace(one, change=None)
     applied = _named(turn, device, event.applied)
-    report = _as_known(turn, device, applied) if applied and event.report is not None else None
+    report = _as_known(turn, device, applied, own) if event.report and (applied or own is not None) else None
     known = turn.user.playback.volume if device is turn.user.active else device.volume
     _process(turn, device, replace(event, report=report, volume=known))
 
 
-def _as_known(turn: Turn, device: Device, applied: Iterable[Pending]) -> Report:
-    """What the newer report said, once the queues of the commands in this one are adopted."""
+def _brings_queue(turn: Turn, device: Device, event: StateReported) -> bool:
+    """Whether the renderer has this report's queue still: newer reports without one left it as it was."""
+    report, playback = event.report, turn.user.playback
+    return (
+        report is not None
+        and report.queue is not None
+        and event.seq > device.queue_seq
+        and (device.id, event.epoch) == (playback.device_id, playback.epoch)
+    )
+
+
+def _as_known(turn: Turn, device: Device, applied: Iterable[Pending], own: tuple[str, ...] | None) -> Report:
+    """What the newer report said, once the queues of this one and of its commands are adopted."""
     playback, track = turn.user.playback, turn.user.playback.track_id
     queue, place = playback.queue, playback.queue_position
     for pending in applied:
         if pending.change is not None:
             queue = pending.change.queue
+    queue = queue if own is None else own
     if track in queue and track != queue[min(place, len(queue) - 1)]:
         place = queue.index(track)
     return Report(
@@ -71,7 +84,7 @@ def _as_known(turn: Turn, device: Device, applied: Iterable[Pending]) -> Report:
         position_ms=position.position_now(playback, turn.now),
         position_at=turn.now,
         is_playing=playback.is_playing,
-        queue=None,
+        queue=own,
         queue_position=place,
         volume=playback.volume if device.volume is None else device.volume,
         shuffle=playback.shuffle,

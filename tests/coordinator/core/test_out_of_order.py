@@ -80,6 +80,32 @@ def test_a_refusal_that_was_overtaken_is_one() -> None:
     assert house.state() == before
 
 
+def test_a_queue_that_was_overtaken_is_the_queue_still() -> None:
+    house = House()
+    kitchen = house.device().playing(QUEUE[:3], 2)
+    kitchen.report(seq=9, track_id="own", queue_position=1, position_ms=1_000)
+    rev = house.state()["queue_rev"]
+    kitchen.report(seq=8, queue=["first", "own"], track_id="first", queue_position=0)
+    state = house.state()
+    assert (state["queue"], state["queue_rev"]) == (["first", "own"], rev + 1)
+    assert (state["track_id"], state["queue_position"], state["position_ms"]) == ("own", 1, 1_000)
+    # Once: said again, or said before, it changes nothing.
+    kitchen.report(seq=8, queue=["first", "own"], track_id="first", queue_position=0)
+    kitchen.report(seq=7, queue=["older"], track_id="older", queue_position=0)
+    assert house.state() == state
+
+
+def test_a_queue_that_was_overtaken_counts_in_its_epoch_only() -> None:
+    house = House()
+    kitchen, study = house.device("Kitchen").playing(QUEUE[:3]), house.device("Study")
+    epoch = house.state()["epoch"]
+    kitchen.report(seq=9)
+    study.claim(["other"])
+    kitchen.claim(["own"])
+    kitchen.report(seq=8, epoch=epoch, queue=["older"], track_id="older", queue_position=0)
+    assert house.state()["queue"] == ["own"]
+
+
 def test_an_overtaken_volume_of_an_idle_device() -> None:
     house = House()
     kitchen, phone = house.device().playing(), house.device("Phone")

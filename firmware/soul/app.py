@@ -1,0 +1,221 @@
+"""All parts joined and running: what `main.py` starts.
+
+The pure player (`soul.dap`) decides; here are its link, its engine, its buttons, its clock and its
+flash. Whatever happens to one message or one file, the loops go on; if one of them does not, the
+watchdog starts the chip again.
+"""
+
+import asyncio
+import json
+import sys
+import time
+
+from soul import clock, ota
+from soul.buttons import Buttons
+from soul.dap import Dap
+from soul.mqtt_link import MAX_PAYLOAD, Link
+from soul.status import Console, Led, describe
+from soul.store import Keeper, Store
+from soul.supervisor import TIMEOUT, Supervisor
+from soul.wifi import Wifi
+
+STATE = "state.json"
+IDLE_WAIT = 0.5
+"""The longest nap (s) of the player's loop: it looks at its clock, its flash and its status then."""
+
+
+def load_config(path="config.json"):
+    """The settings, complete.
+
+    Raises:
+        OSError: there are none.
+        ValueError: they are not JSON, or something that is needed is missing.
+    """
+    with open(path) as file:
+        config = json.load(file)
+    for name in ("wifi", "host", "user", "device", "token", "name"):
+        if not config.get(name):
+            raise ValueError("config.json has no " + name + "; `soul-connect provision` writes one")
+    config.setdefault("port", 8883)
+    config.setdefault("max_payload_bytes", MAX_PAYLOAD)
+    if isinstance(config.get("ca"), str) and not config["ca"].startswith("-----"):
+        with open(config["ca"]) as file:
+            config["ca"] = file.read()
+    return config
+
+
+def make_engine(config, uptime):
+    """The engine that `config` asks for: I2S, or a simulated one."""
+    if config.get("engine") == "simulated":
+        from soul.engine_sim import SimulatedEngine
+
+        return SimulatedEngine(uptime)
+    from soul.engine_i2s import I2SEngine
+
+    return I2SEngine(config)
+
+
+class App:
+    """One player, from its settings."""
+
+    def __init__(self, config):
+        import machine
+
+        self._config = config
+        self._machine = machine
+        uptime = clock.Uptime()
+        store = Store(STATE)
+        self.engine = make_engine(config, uptime)
+        self.dap = Dap(config, self.engine, uptime, store.load())
+        self._keeper = Keeper(store, self.dap)
+        self._wifi = Wifi(config["wifi"]["ssid"], config["wifi"].get("password", ""))
+        self._turn = asyncio.Event()  # something is to be done
+        self._beat = time.ticks_ms()
+        self._tasks = []
+        self._line = None
+        self._update = ota.Trial(uptime)
+        told = self.dap.heard
+
+        def heard(kind, serial, value=None):
+            told(kind, serial, value)
+            self._turn.set()
+
+        self.engine.tell = heard
+        self.link = Link(
+            config,
+            self._message,
+            self.dap.topics,
+            self._up,
+            on_down=self._down,
+            will=self.dap.will,
+            before=self._before,
+            log=print,
+        )
+        self._screens: list = [Console()]
+        self._leds = []
+        if config.get("led") is not None:
+            led = Led(machine.Pin(config["led"], machine.Pin.OUT))
+            self._screens.append(led)
+            self._leds.append(led)
+        pins = {
+            name: machine.Pin(number, machine.Pin.IN, machine.Pin.PULL_UP)
+            for name, number in config.get("buttons", {}).items()
+        }
+        self._buttons = Buttons(pins, self._pressed)
+
+    # What the parts call
+
+    def _message(self, topic, payload):
+        self.dap.received(topic, payload)
+        self._turn.set()
+
+    def _up(self):
+        self.dap.up()
+        self._turn.set()
+
+    def _down(self):
+        self.dap.down()
+        self._turn.set()
+
+    def _pressed(self, button):
+        self.dap.pressed(button)
+        self._turn.set()
+
+    async def _before(self, link):
+        """A network and the time, before TLS: certificates have dates, and there is no battery."""
+        link.tell("wifi")
+        await self._wifi.up()
+        if not clock.is_set() or self._config.get("ntp_always"):
+            link.tell("clock")
+            server = self._config.get("ntp", "pool.ntp.org")
+            clock.set_calendar(await clock.ask_ntp(server, self._config.get("ntp_port", 123)))
+
+    # Loops
+
+    async def _publish(self):
+        """What the player says, in its order; a loss is told again by its next full report."""
+        while True:
+            await self._turn.wait()
+            self._turn.clear()
+            for topic, payload, qos in self.dap.take():
+                self._tasks = [task for task in self._tasks if not task.done()]
+                if len(self._tasks) >= 8:
+                    await self._tasks[0]
+                self._tasks.append(asyncio.create_task(self._say(topic, payload, qos)))
+                await asyncio.sleep(0)
+
+    async def _say(self, topic, payload, qos):
+        try:
+            await self.link.publish(topic, payload, qos)
+        except OSError:
+            pass  # offline: the coordinator asks again, and the next registration tells all
+
+    async def _live(self):
+        """The player's time."""
+        dap = self.dap
+        while True:
+            self._beat = time.ticks_ms()
+            due = dap.deadline()
+            nap = IDLE_WAIT * 1000 if due is None else min(IDLE_WAIT * 1000, due - dap.now())
+            if nap > 0:
+                await asyncio.sleep(nap / 1000)
+            else:
+                dap.wake()
+                self._turn.set()
+                await asyncio.sleep(0)
+            self.link.playing = dap.renderer.table.playing
+            self._keeper.look()
+            self._show()
+            if dap.session.phase == "in use elsewhere":
+                await self.link.close()
+                return
+            if dap.session.phase == "registered":
+                self._update.succeeded()
+            elif self._update.overdue():
+                self._machine.reset()
+
+    def _show(self):
+        line, state = describe(self.dap, self.link.status)
+        if line != self._line:
+            self._line = line
+            for screen in self._screens:
+                screen.show(line, state)
+
+    async def _blink(self):
+        while True:
+            for led in self._leds:
+                led.beat()
+            await asyncio.sleep(0.25)
+
+    async def run(self):
+        """For ever. Ends only where this id is in use elsewhere, or when cancelled."""
+        watchdog = self._machine.WDT(timeout=TIMEOUT)
+        beats = {"link": lambda: self.link.beat, "audio": self.engine.beat, "player": lambda: self._beat}
+        supervisor = Supervisor(watchdog, beats)
+        parts = [self.link, self.engine, self._buttons, supervisor]
+        tasks = [asyncio.create_task(part.run()) for part in parts]
+        tasks += [asyncio.create_task(self._publish()), asyncio.create_task(self._blink())]
+        try:
+            await self._live()
+        finally:
+            for task in tasks:
+                task.cancel()
+
+
+def main():
+    """Play until power-off."""
+    try:
+        config = load_config()
+    except (OSError, ValueError) as error:
+        print("status trouble", error)
+        return 1
+    try:
+        asyncio.run(App(config).run())
+    except KeyboardInterrupt:
+        return 0
+    except Exception as error:
+        if hasattr(sys, "print_exception"):
+            sys.print_exception(error)
+        else:
+            print(error)
+    return 1

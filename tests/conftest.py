@@ -1,0 +1,20 @@
+"""The order of the whole run."""
+
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+_FIRST: Final = ("e2e", "firmware", "client", "cli", "players_mpv")
+"""Tests that wait for deadlines and programs: begun first, they pass while others compute."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Whole files stay together; those of the slow folders come first."""
+    tests = Path(config.rootpath, "tests")
+
+    def rank(item: pytest.Item) -> int:
+        folder = item.path.relative_to(tests).parts[0]
+        return _FIRST.index(folder) if folder in _FIRST else len(_FIRST)
+
+    items.sort(key=rank)
