@@ -1,6 +1,8 @@
 """The brokers under measurement: ours, Debian's mosquitto and stock amqtt, each a process on one core.
 
 Ours verifies tokens and applies the ACL, as `soul-connect serve` does; the other two admit everybody.
+A crowd that connects also meets mosquitto with a password file, and what is no broker: a protocol on uvloop
+that says yes to everything, less than which no server in Python can do.
 """
 
 import contextlib
@@ -9,7 +11,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -19,6 +21,8 @@ from soul_broker.certificates import own_certificates
 
 TESTS: Final = Path(__file__).parents[1]
 NAMES: Final = ("soul", "mosquitto", "amqtt")
+PASSWORDS: Final = "mosquitto, passwords"
+FLOOR: Final = "floor"
 _CORES: Final = sorted(os.sched_getaffinity(0))
 
 
@@ -51,14 +55,22 @@ class Engine:
         raise RuntimeError("no VmRSS")
 
     def cpu(self) -> float:
-        """CPU seconds used so far."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        """CPU seconds used so far, by all threads that there are."""
+        return sum(_scheduled(task, 0) for task in Path(f"/proc/{self.pid}/task").iterdir())
+
+    def sockets(self) -> int:
+        """How many files it has open."""
+        return len(list(Path(f"/proc/{self.pid}/fd").iterdir()))
 
 
 def waited(pid: int) -> float:
     """Seconds that a process was ready to run and had no core: what others took from it."""
-    return int(Path(f"/proc/{pid}/schedstat").read_text(encoding="ascii").split()[1]) / 1e9
+    return _scheduled(Path(f"/proc/{pid}"), 1)
+
+
+def _scheduled(task: Path, column: int) -> float:
+    """Seconds on a core (0), or waiting for one (1)."""
+    return int((task / "schedstat").read_text(encoding="ascii").split()[column]) / 1e9
 
 
 def load_on_another_core() -> None:
@@ -72,22 +84,28 @@ def started(name: str, folder: Path, *, users: int, each: int = 1) -> Iterator[E
     """A broker for so many users with `each` devices; stopped at the end."""
     own_certificates(folder)
     ports = free_ports(3)
+    service, devices = _credentials(users, each)
     if name == "mosquitto":
-        program = _mosquitto(folder, ports)
+        program = _mosquitto(folder, ports, "allow_anonymous true")
+    elif name == PASSWORDS:
+        program = _mosquitto(folder, ports, _password_file(folder, (service, *devices)))
     else:
         arguments = (str(folder), str(users), str(each), *map(str, ports))
         program = [sys.executable, "-m", "bench.broker_servers", name, *arguments]
     process = subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=TESTS)
     try:
         os.sched_setaffinity(process.pid, _CORES[:1])
-        if name == "mosquitto":
+        if name in {"mosquitto", PASSWORDS}:
             for port in ports:
                 _await_port(port)
         else:
             assert process.stdout is not None
             assert process.stdout.readline(), f"{name} did not start"
-        service, devices = _credentials(folder / "tokens", users, each)
-        yield Engine(name, process.pid, ports[0], ports[1], ports[2], folder / "ca.pem", service, devices)
+        if name == "soul":
+            service, *devices = _minted(folder / "tokens")
+        yield Engine(
+            name, process.pid, ports[0], ports[1], ports[2], folder / "ca.pem", service, tuple(devices)
+        )
     finally:
         process.kill()
         process.wait()
@@ -95,14 +113,14 @@ def started(name: str, folder: Path, *, users: int, each: int = 1) -> Iterator[E
             process.stdout.close()
 
 
-def _mosquitto(folder: Path, ports: list[int]) -> list[str]:
+def _mosquitto(folder: Path, ports: list[int], authentication: str) -> list[str]:
     for name in ("ca.pem", "server.pem", "server-key.pem"):
         (folder / name).chmod(0o644)
     folder.chmod(0o755)
     configuration = f"""
 user root
 per_listener_settings false
-allow_anonymous true
+{authentication}
 persistence false
 max_queued_messages 1000000
 listener {ports[0]} 127.0.0.1
@@ -127,10 +145,20 @@ def _await_port(port: int) -> None:
     raise RuntimeError("mosquitto did not start")
 
 
-def _credentials(tokens: Path, users: int, each: int) -> tuple[Credentials, tuple[Credentials, ...]]:
-    if not tokens.exists():
-        names = [f"bench-{number}" for number in range(users) for _ in range(each)]
-        devices = [Credentials(name, str(uuid.uuid4()), "x") for name in names]
-        return Credentials("coordinator", "service", "x"), tuple(devices)
-    lines = [Credentials(*line.split()) for line in tokens.read_text(encoding="utf-8").splitlines()]
-    return lines[0], tuple(lines[1:])
+def _password_file(folder: Path, whose: Iterable[Credentials]) -> str:
+    """As an operator makes it: PBKDF2 with mosquitto's own number of rounds."""
+    file = folder / "passwords"
+    file.write_text("".join(f"{user}:{password}\n" for user, _, password in whose), encoding="utf-8")
+    subprocess.run(["/usr/bin/mosquitto_passwd", "-U", str(file)], check=True)
+    return f"allow_anonymous false\npassword_file {file}"
+
+
+def _credentials(users: int, each: int) -> tuple[Credentials, list[Credentials]]:
+    names = [f"bench-{number}" for number in range(users) for _ in range(each)]
+    return Credentials("coordinator", "service", "x"), [
+        Credentials(name, str(uuid.uuid4()), "x") for name in names
+    ]
+
+
+def _minted(tokens: Path) -> list[Credentials]:
+    return [Credentials(*line.split()) for line in tokens.read_text(encoding="utf-8").splitlines()]

@@ -2,7 +2,11 @@
 
 from pathlib import Path
 
-from bench import figures, hop_bench, latency_bench, scale_bench
+import pytest
+
+from bench import broker_idle, figures, hop_bench, latency_bench, scale_bench
+from bench.broker_engines import FLOOR, PASSWORDS, started
+from bench.broker_report import picture, tables
 
 
 def test_latency(tmp_path: Path) -> None:
@@ -15,6 +19,33 @@ def test_latency(tmp_path: Path) -> None:
 def test_the_brokers_hop(tmp_path: Path) -> None:
     times = hop_bench.measure(tmp_path, rounds=1, messages=5, pause=0, names=["soul", "mosquitto"])
     assert [len(rounds[0]) for rounds in times.values()] == [5, 5]
+
+
+@pytest.mark.parametrize("name", ["soul", "mosquitto", PASSWORDS, FLOOR])
+def test_a_crowd_that_connects(name: str, tmp_path: Path) -> None:
+    with started(name, tmp_path, users=3) as engine:
+        files = engine.sockets()
+        storms = [broker_idle.storm(engine) for _ in range(2)]
+        assert engine.sockets() == files
+    assert all(one.rate > 0 and one.cpu > 0 for one in storms)
+
+
+def test_the_brokers_tables() -> None:
+    results = {
+        "memory": {"KB per idle connection, TCP": {"soul": [1.0, 3.0], "amqtt": [50.0]}},
+        "storm": {"again: CPU µs a client": {"soul": [50.0], PASSWORDS: [150.0, 149.0, 148.0]}},
+    }
+    assert tables(results).splitlines() == [
+        "| | soul | amqtt |",
+        "| --- | ---: | ---: |",
+        "| KB per idle connection, TCP | 2 | 50 |",
+        "",
+        "| 1,000 clients connect and subscribe | again: CPU µs a client |",
+        "| --- | ---: |",
+        "| soul: ES256 tokens, ACL | 50 |",
+        "| mosquitto: password file | 149 |",
+    ]
+    assert "1,000 clients come back" in picture(results)
 
 
 def test_scale(tmp_path: Path) -> None:

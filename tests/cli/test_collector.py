@@ -8,7 +8,7 @@ PROGRAM = """
 import gc
 import soul_connect.cli.server_parts
 from soul_connect.cli import server_run
-server_run._settle_collector()
+server_run.settle_collector()
 print(gc.get_freeze_count(), len(gc.get_objects()), gc.get_threshold() == server_run.COLLECT)
 """
 

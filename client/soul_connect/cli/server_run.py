@@ -38,7 +38,7 @@ def run(part: Part, *, config: Path | None, demo: bool = False, **options: Any) 
     if demo and not (settings.mqtt_port or settings.http_port):
         text = "The demo's players need the MQTT or the HTTP port: set one of them."
         raise CliError(Exit.USAGE, text)
-    _log_to_stderr(settings)
+    log_to_stderr(settings)
     _raise_file_limit()
     main = _until_signal(part, settings, demo=demo)
     try:
@@ -87,7 +87,7 @@ async def _serve(
             from soul_connect.cli.server_demo import demo_players  # noqa: PLC0415
 
             await stack.enter_async_context(demo_players(parts, stop))
-        _settle_collector()
+        settle_collector()
         if not stop.is_set():
             sys.stdout.write(f"ready {parts.listening}\n")
             sys.stdout.flush()
@@ -120,7 +120,7 @@ async def _first(work: Coroutine[Any, Any, None], stop: asyncio.Event) -> bool:
         await asyncio.gather(working, stopping, return_exceptions=True)
 
 
-def _settle_collector() -> None:
+def settle_collector() -> None:
     """What the start made stays: the collector need not look at it again and again.
 
     A full collection takes 200 ms with ten thousand devices, and everybody waits. Most of what
@@ -144,7 +144,8 @@ def _raise_file_limit() -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def _log_to_stderr(settings: ServerSettings) -> None:
+def log_to_stderr(settings: ServerSettings) -> None:
+    """The log as the settings want it."""
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
     renderer: Any
     if settings.log_format == "json":
