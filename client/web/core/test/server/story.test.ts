@@ -1,0 +1,83 @@
+/** The core against a real server, with a real player beside it. */
+
+import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+
+import type { ConnectError } from "../../src/index.ts";
+import { bugs, until } from "../world.ts";
+import { page, Server, type Page } from "./server.ts";
+
+let server: Server;
+const pages: Page[] = [];
+
+beforeAll(async () => {
+  server = await Server.start();
+  await server.cli("user", "add", "ann");
+});
+
+afterEach(async () => {
+  await Promise.all(pages.splice(0).map(({ connect }) => connect.stop()));
+  expect(bugs).toEqual([]);
+});
+
+afterAll(async () => {
+  await server.end();
+});
+
+async function online(more: { readonly token: string }): Promise<Page> {
+  const made = page(server, more);
+  pages.push(made);
+  made.connect.start();
+  await until(() => made.connect.snapshot.phase === "online", "online");
+  return made;
+}
+
+test("two pages and a Python player agree; the music goes there and back", async () => {
+  const token = await server.cli("token", "ann");
+  const [one, two] = await Promise.all([online({ token }), online({ token })]);
+  await server.player("ann", "Kitchen");
+  const kitchen = await until(
+    () => one.connect.snapshot.devices.find(({ name, is_online }) => name === "Kitchen" && is_online),
+    "the player",
+  );
+
+  await one.connect.setQueue(["a", "b", "c"], 0, { device: kitchen.id });
+  await one.connect.play();
+  await until(() => two.connect.snapshot.state?.is_playing, "that it plays, at the other page");
+  expect(two.connect.snapshot.active?.name).toBe("Kitchen");
+  expect(Math.abs(one.connect.positionNow() - two.connect.positionNow())).toBeLessThan(300);
+
+  await two.connect.allowPlayback();
+  await until(
+    () => one.connect.snapshot.devices.find(({ id }) => id === two.id)?.capabilities.can_render,
+    "that the page can play",
+  );
+  await one.connect.transfer(two.id);
+  expect(one.connect.snapshot.active?.id).toBe(two.id);
+  expect(two.engine.playing).toBe(true);
+  expect(two.engine.track).toBe("a");
+
+  await one.connect.next();
+  await until(() => two.engine.track === "b", "the next track");
+  await one.connect.seek(30_000);
+  expect(Math.abs(two.engine.positionMs() - one.connect.positionNow())).toBeLessThan(300);
+  await one.connect.setVolume(0.25);
+  expect(two.engine.volume).toBe(0.25);
+
+  await two.connect.transfer(kitchen.id);
+  expect(two.engine.playing).toBe(false);
+  expect(two.connect.snapshot.active?.name).toBe("Kitchen");
+  await two.connect.pause();
+  await until(() => one.connect.snapshot.state?.is_playing === false, "the pause");
+});
+
+test("a command is drawn at once, and taken back with its reason", async () => {
+  const token = await server.cli("token", "ann");
+  const one = await online({ token });
+  const error = await one.connect.transfer("99999999-9999-4999-8999-999999999999").then(
+    () => null,
+    (reason: unknown) => reason as ConnectError,
+  );
+  expect(error?.code).toBe("device_not_found");
+  expect(one.connect.snapshot.transferring).toBeNull();
+  expect(one.connect.snapshot.toasts.at(-1)).toMatchObject({ code: "device_not_found", command: "transfer" });
+});

@@ -1,0 +1,91 @@
+/** The client of this page: the core, with what a browser gives it. */
+
+import {
+  createConnect,
+  isDeviceId,
+  uuid,
+  type Connect,
+  type OpenLink,
+  type PageConnect,
+  type World,
+} from "#core";
+
+import { AudioElementEngine } from "../audio/engine.ts";
+import { resolveTracks } from "../audio/streams.ts";
+import { kept } from "./kept.ts";
+import { deviceKind, deviceName } from "./naming.ts";
+import { tabLock } from "./tab.ts";
+
+/** A client, and requests to the server's HTTP side with its token. */
+export type BrowserConnect = Connect & {
+  /** `path` is relative to the page, as `api/library`. With a token, and once more with a fresh one after a 401. */
+  request(path: string, init?: RequestInit): Promise<Response>;
+};
+
+const world: World = {
+  now: () => performance.now(),
+  wall: () => Date.now(),
+  after: (ms, then) => {
+    const timer = setTimeout(then, ms);
+    return () => {
+      clearTimeout(timer);
+    };
+  },
+  bytes: (count) => crypto.getRandomValues(new Uint8Array(count)),
+  bug: (error) => {
+    reportError(error);
+  },
+};
+
+/** Where this page's own server is, wherever a proxy has put it. */
+function here(path: string): string {
+  return new URL(path, document.baseURI).href;
+}
+
+/** MQTT.js comes in a chunk of its own, when it is first needed. */
+const open: OpenLink = async (dial, listener) => {
+  const { mqttLinks } = await import("#core/mqtt/transport.ts");
+  return mqttLinks(here("mqtt").replace(/^http/, "ws"))(dial, listener);
+};
+
+/** This browser profile's device id, made once and kept. */
+function deviceId(): string {
+  const old = kept.get("device");
+  if (isDeviceId(old)) return old;
+  const fresh = uuid(world);
+  kept.set("device", fresh);
+  return fresh;
+}
+
+export function createBrowserConnect(): BrowserConnect {
+  const fetchHere = (path: string, init: RequestInit): Promise<Response> => fetch(here(path), init);
+  const id = deviceId();
+  const connect: PageConnect = createConnect({
+    world,
+    http: (path, request) => fetchHere(path, { ...request, cache: "no-store" }),
+    open,
+    store: {
+      load: () => kept.get("token"),
+      save: (token) => {
+        kept.set("token", token);
+      },
+    },
+    tab: tabLock(id, uuid(world)),
+    device: { id, name: deviceName(navigator.userAgent), type: deviceKind(navigator.userAgent) },
+    engine: () => new AudioElementEngine(resolveTracks((path, init) => request(path, init))),
+  });
+
+  const request = async (path: string, init: RequestInit = {}): Promise<Response> =>
+    (await connect.request(path, init as Parameters<typeof connect.request>[1])) as Response;
+
+  document.addEventListener("visibilitychange", () => {
+    if (document.visibilityState === "visible") connect.stir();
+  });
+  window.addEventListener("online", () => {
+    connect.stir();
+  });
+  window.addEventListener("pageshow", (event) => {
+    if (event.persisted) connect.stir();
+  });
+  return Object.assign(connect, { request });
+}
