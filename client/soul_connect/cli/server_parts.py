@@ -28,6 +28,7 @@ from soul_coordinator.adapters.mqtt import mqtt_links
 from soul_coordinator.adapters.sqlite import SqliteStore
 from soul_coordinator.adapters.sqlite_connection import DATABASE
 from soul_coordinator.adapters.sqlite_errors import StoreError
+from soul_coordinator.music.folder import MusicFolder
 from soul_coordinator.runner import Connect
 from soul_coordinator.service import CoordinatorService
 from soul_coordinator.tokens import TokenSigner, service_token
@@ -43,6 +44,7 @@ class Parts:
     def __init__(self, settings: ServerSettings, accounts: Accounts, signer: TokenSigner) -> None:
         self.settings = settings
         self.accounts = accounts
+        self.music: MusicFolder | None = None
         self._signer = signer
         self._broker: SoulBroker | None = None
         self._service: CoordinatorService | None = None
@@ -65,6 +67,20 @@ class Parts:
         except StoreError as error:
             raise _no_store(settings, error) from error
         yield cls(settings, accounts, signer)
+
+    def add_music(self, folder: Path) -> MusicFolder:
+        """Serve the music of a folder, from the start of the HTTP server on."""
+        self.music = MusicFolder(folder, self._signer.key_for("covers"))
+        return self.music
+
+    @property
+    def page(self) -> str | None:
+        """The page's address as a browser on this machine reaches it, where there is one."""
+        addresses = {} if self._broker is None else self._broker.addresses
+        if "http" not in addresses:
+            return None
+        host, port = addresses["http"]
+        return f"http://{_joined(_reachable(host), port)}/"
 
     @property
     def listening(self) -> str:
@@ -224,6 +240,11 @@ class Parts:
     @contextlib.asynccontextmanager
     async def _http(self) -> AsyncIterator[web.Server]:
         settings = self.settings
+        if self.music is None and settings.music_dir is not None:
+            if not settings.music_dir.is_dir():
+                text = f"music_dir: {settings.music_dir} is no folder that can be read."
+                raise CliError(Exit.USAGE, text)
+            self.add_music(settings.music_dir)
         app = make_app(
             self.accounts,
             self._health,
@@ -233,8 +254,8 @@ class Parts:
                 trusted_proxies=settings.trusted_proxies,
                 web_dir=settings.web_dir,
                 login_ttl=settings.login_ttl,
-                music_dir=_music_dir(settings),
-                music_key=self._signer.key_for("music"),
+                music=self.music,
+                music_key=self._signer.key_for("streams"),
                 elsewhere=Elsewhere(settings.stream_url, settings.stream_origins),
             ),
         )
@@ -279,12 +300,6 @@ def _certificates(settings: ServerSettings) -> Certificates:
         found = own_certificates(settings.data_dir)
     server_context(found, client_authority=settings.tls_client_ca)
     return found
-
-
-def _music_dir(settings: ServerSettings) -> Path | None:
-    if settings.music_dir is not None and not settings.music_dir.is_dir():
-        raise CliError(Exit.USAGE, f"music_dir: {settings.music_dir} is no folder that can be read.")
-    return settings.music_dir
 
 
 def _own_authority(settings: ServerSettings) -> str | None:

@@ -77,6 +77,10 @@ async def _serve(
 
     async with contextlib.AsyncExitStack() as stack:
         parts = await stack.enter_async_context(Parts.open(settings))
+        if demo:
+            from soul_connect.cli.server_demo import add_music  # noqa: PLC0415
+
+            add_music(parts)
         if part != "coordinator":
             await stack.enter_async_context(parts.broker(with_api=part == "serve"))
         if part != "broker":

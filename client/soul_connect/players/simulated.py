@@ -16,7 +16,7 @@ them ever played at the same time.
 import asyncio
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import ClassVar, TextIO
 from urllib.parse import parse_qs
 
@@ -47,13 +47,18 @@ class SimulatedEngine(Engine):
         *,
         name: str = "simulated",
         duration_ms: int = DURATION_MS,
+        durations: Mapping[str, int] | None = None,
         load_ms: int = 0,
         log: TextIO | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`name` is the `player` in the log; `clock` gives seconds and goes with the event loop's."""
+        """`name` is the `player` in the log; `durations` are those (ms) of tracks that it knows.
+
+        `clock` gives seconds and goes with the event loop's.
+        """
         self._name = name
         self._default_ms = duration_ms
+        self._durations = durations or {}
         self._load_ms = load_ms
         self._log = log
         self._clock = clock
@@ -169,7 +174,8 @@ class SimulatedEngine(Engine):
 
     def _put_on(self, track_id: str, position_ms: float) -> None:
         self._track = track_id
-        self._duration = int(_facts(track_id).get("duration_ms") or self._default_ms)
+        known = self._durations.get(track_id, self._default_ms)
+        self._duration = int(_facts(track_id).get("duration_ms") or known)
         self._position = min(float(position_ms), self._duration)
 
     def _now_at(self) -> float:

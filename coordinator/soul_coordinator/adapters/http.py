@@ -56,7 +56,7 @@ class HttpSettings:
         trusted_proxies: addresses and networks whose `X-Forwarded-For` counts.
         web_dir: a folder with the built page.
         login_ttl: how long a login's token lives, in seconds.
-        music_dir: a folder with music.
+        music: a folder with music; looked through as long as the application runs.
         music_key: signs the addresses of its tracks; secret.
         elsewhere: other servers that have music.
     """
@@ -65,7 +65,7 @@ class HttpSettings:
     trusted_proxies: tuple[str, ...] = ()
     web_dir: Path | None = None
     login_ttl: int = LOGIN_TTL
-    music_dir: Path | None = None
+    music: MusicFolder | None = None
     music_key: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
     elsewhere: Elsewhere = field(default_factory=Elsewhere)
 
@@ -89,9 +89,8 @@ def make_app(
     app.cleanup_ctx.append(threads.running)
     door = Door(accounts, threads, trusted_proxies=settings.trusted_proxies, clock=clock)
     AccountsApi(accounts, door, threads, ttl=settings.login_ttl, clock=clock).add_to(app)
-    key, folder = settings.music_key, settings.music_dir
-    music = None if folder is None else MusicFolder(folder, key)
-    MusicApi(accounts, door, music, Tickets(key), settings.elsewhere).add_to(app)
+    tickets = Tickets(settings.music_key)
+    MusicApi(accounts, door, settings.music, tickets, settings.elsewhere).add_to(app)
 
     async def healthz(_request: web.Request) -> web.Response:
         now = health()

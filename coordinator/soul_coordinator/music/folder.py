@@ -89,6 +89,7 @@ class MusicFolder:
         self._tracks: dict[str, Track] = {}
         self._covers: dict[str, Path] = {}
         self._shelf = _Shelf()
+        self._looking = threading.Lock()
         self._ending = threading.Event()
         self._wanted = threading.Event()
         self._looked: float | None = None
@@ -163,7 +164,11 @@ class MusicFolder:
             self._wanted.wait()
 
     def look(self) -> None:
-        """Look through the whole folder. What is known already is not read again."""
+        """Look through the whole folder; takes long. What is known already is not read again."""
+        with self._looking:
+            self._look()
+
+    def _look(self) -> None:
         began = told = published = self._clock()
         fresh: dict[str, _Known] = {}
         first = not self._shelf.tracks

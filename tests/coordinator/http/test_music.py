@@ -2,9 +2,9 @@
 
 import gzip
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -15,6 +15,7 @@ from coordinator.http.world import World, refused
 from coordinator.music.sounds import PNG, wav
 from soul_coordinator.adapters.http import HttpSettings
 from soul_coordinator.adapters.http_music import Elsewhere
+from soul_coordinator.music.folder import MusicFolder
 from soul_coordinator.music.tickets import Tickets
 from soul_protocol.roles import Role, Scope
 from waiting import until_async
@@ -35,19 +36,11 @@ def music(tmp_path: Path) -> Path:
 
 @pytest.fixture
 async def world(tmp_path: Path, music: Path) -> AsyncIterator[World]:
-    world = World(tmp_path, HttpSettings(music_dir=music))
+    folder = MusicFolder(music, b"k" * 32)
+    world = World(tmp_path, HttpSettings(music=folder))
     async with world.client:
-        await listed(world)
+        await until_async(lambda: not folder.scanning, what="the library")
         yield world
-
-
-async def listed(world: World) -> None:
-    """Until the folder was looked through."""
-
-    async def done() -> bool:
-        return not (await library(world))["scanning"]
-
-    await until_async(cast("Callable[[], bool]", done), what="the library")  # mypy infers neither arm
 
 
 async def library(world: World, **query: Any) -> Any:
@@ -218,7 +211,7 @@ async def test_addresses_that_were_not_given_out(world: World) -> None:
 
 
 async def test_an_address_that_has_expired(world: World) -> None:
-    old = Tickets(world.signer.key_for("music")).make("alice", "album/01.wav", now=0, duration_ms=1_000)
+    old = Tickets(world.key).make("alice", "album/01.wav", now=0, duration_ms=1_000)
     await refused(await heard(world, f"stream/alice/{old.text}/album/01.wav"), 403, "expired")
 
 
@@ -257,9 +250,10 @@ async def test_music_elsewhere(tmp_path: Path, music: Path) -> None:
     built = tmp_path / "page"
     built.mkdir()
     (built / "index.html").write_text("<!doctype html>")
-    world = World(tmp_path, HttpSettings(music_dir=music, elsewhere=elsewhere, web_dir=built))
+    folder = MusicFolder(music, b"k" * 32)
+    world = World(tmp_path, HttpSettings(music=folder, elsewhere=elsewhere, web_dir=built))
     async with world.client:
-        await listed(world)
+        await until_async(lambda: not folder.scanning, what="the library")
         ids = ("album/01.wav", "a/b ü", "https://radio.example.org/live", "https://else.example/a", "..")
         found = await tracks(world, *ids)
         assert found["album/01.wav"]["stream"].startswith("stream/alice/")

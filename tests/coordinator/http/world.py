@@ -27,7 +27,8 @@ class World:
         self.database = folder / "db"
         self.accounts = Accounts(self.database, self.signer, hasher=PasswordHasher(1, 8, 1))
         self.accounts.add("alice", "secret")
-        settings = replace(settings, music_key=self.signer.key_for("music"))
+        self.key = self.signer.key_for("streams")
+        settings = replace(settings, music_key=self.key)
         app = make_app(
             self.accounts, lambda: self.health, lambda: "soul_up 1\n", settings, clock=lambda: self.now
         )

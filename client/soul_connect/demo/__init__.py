@@ -1,0 +1,1 @@
+"""What `serve --demo` brings along: an album of its own."""
