@@ -1,15 +1,19 @@
 """Getting aiomqtt connected, and out again.
 
 aiomqtt connects in a thread, which goes on when the task is cancelled and would leave a
-connection with our client id behind, to throw out the next one. And it waits out the whole
-time for CONNACK even when the server has closed the connection. Both are mended here, on
-private names of aiomqtt and paho that the tests of real links pass through.
+connection with our client id behind, to throw out the next one. It waits out the whole time
+for CONNACK even when the server has closed the connection. And it has a socket watched by
+its number a turn of the loop later, when that may be closed, or the number be another's. All
+three are mended here, on private names of aiomqtt and paho that the tests of real links pass
+through.
 """
 
 # ruff: noqa: SLF001 (see above)
 
 import asyncio
+import contextlib
 import socket
+from collections.abc import Callable
 from typing import Any, Final
 
 import aiomqtt
@@ -30,6 +34,7 @@ class Entrance:
     def __init__(self, client: aiomqtt.Client) -> None:
         self._client = client
         self._loop = asyncio.get_running_loop()
+        client._loop = _Watch(client, self._loop)  # type: ignore[assignment]
         self._closed = asyncio.Event()
         self._in_thread = False
         self._abandoned = False
@@ -116,6 +121,31 @@ class Entrance:
         self._in_thread = False
         if self._abandoned:
             cut(self._client)
+
+
+class _Watch:
+    """The loop, as aiomqtt sees it: only the client's own socket is watched, and only while it is open."""
+
+    def __init__(self, client: aiomqtt.Client, loop: asyncio.AbstractEventLoop) -> None:
+        self._client = client
+        self._loop = loop
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._loop, name)
+
+    def add_reader(self, number: int, callback: Callable[[], None]) -> None:
+        if self._is_open(number):
+            with contextlib.suppress(OSError):  # aiomqtt's thread has just closed it
+                self._loop.add_reader(number, callback)
+
+    def add_writer(self, number: int, callback: Callable[[], None]) -> None:
+        if self._is_open(number):
+            with contextlib.suppress(OSError):
+                self._loop.add_writer(number, callback)
+
+    def _is_open(self, number: int) -> bool:
+        connection = self._client._client.socket()
+        return connection is not None and connection.fileno() == number
 
 
 def cut(client: aiomqtt.Client) -> None:

@@ -1,8 +1,10 @@
 """Links to a broker that is not ours: what any MQTT server must do is enough."""
 
 import asyncio
+import contextlib
 import socket
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -143,6 +145,29 @@ async def test_cancelling_leaves_no_connection_behind(ports: tuple[int, int]) ->
     async with open_link(dial(url, "hasty")) as link:
         for _ in range(3):
             await link.probe(5)  # nobody throws it out
+
+
+async def test_what_was_cut_is_not_watched_nor_is_who_gets_its_number(ports: tuple[int, int]) -> None:
+    """A packet is written in the loop's next turn; by then the socket may be closed, and its number taken."""
+    loop, problems, heirs = asyncio.get_running_loop(), list[dict[str, Any]](), list[socket.socket]()
+    loop.set_exception_handler(lambda _, context: problems.append(context))
+    for by_number in (False, True):
+        with contextlib.suppress(KeyError):
+            async with open_link(dial(f"mqtt://127.0.0.1:{ports[0]}", "cut")) as link:
+                assert isinstance(link, MqttLink)
+                connection = link._client._client.socket()
+                assert isinstance(connection, socket.socket)
+                number = connection.fileno()
+                link.publish("talk/late", b"", 0).close()
+                raise KeyError
+        while by_number and number not in {heir.fileno() for heir in heirs}:
+            heirs.append(socket.socket())
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert problems == []
+        assert not loop.remove_writer(number)
+    for heir in heirs:
+        heir.close()
 
 
 async def test_a_silent_server_is_given_up() -> None:
