@@ -28,7 +28,7 @@ from soul_connect.errors import (
     TokenRefusedError,
     UnreachableError,
 )
-from soul_connect.link import GOODBYE_WITHIN, Link, LinkLost, LinkRefused, LinkUntrusted, dial_as
+from soul_connect.link import GOODBYE_WITHIN, Dial, Link, LinkLost, LinkRefused, LinkUntrusted, dial_as
 from soul_connect.reconnect import AskToken, GiveUp, Reconnect, Wait
 from soul_connect.requests import Wish
 from soul_connect.session import Session
@@ -76,6 +76,7 @@ class Lifeline:
         self._stirred = asyncio.Event()
         self._armed: float | None = None
         self._hurried = asyncio.Event()
+        self._opening: asyncio.Timeout | None = None
         self._last_error: LinkError | None = None
 
     def now(self) -> float:
@@ -123,8 +124,11 @@ class Lifeline:
             raise self.told.fatal
 
     def hurry(self) -> None:
-        """Connect now instead of later."""
+        """Connect now instead of later; an attempt that hangs is given up for that."""
         self._hurried.set()
+        opening = self._opening
+        if opening is not None and not opening.expired() and self._reconnect.hangs(self.now()):
+            opening.reschedule(asyncio.get_running_loop().time())
 
     async def ask(self, id: str, wish: Wish, *, lifetime_ms: int, accepted_will_do: bool) -> Answer:  # noqa: A002
         """Make a request and wait for its end."""
@@ -216,8 +220,11 @@ class Lifeline:
         )
         connected, by_peer = False, False
         try:
-            async with self._wiring.open_link(dial) as link:
+            async with contextlib.AsyncExitStack() as stack:
+                link = await self._open(dial, stack)
                 connected = True
+                self._reconnect.opened(self.now())
+                self._hurried.clear()
                 await self._serve(link, conn)
         except LinkLost as lost:
             by_peer = lost.by_peer
@@ -232,6 +239,16 @@ class Lifeline:
                 self.apply(self._session.disconnected(now=self.now(), by_peer=by_peer))
                 if who.watches_only:
                     self.told.online.set(False)
+
+    async def _open(self, dial: Dial, stack: contextlib.AsyncExitStack) -> Link:
+        """Enter `open_link`, in twice the time of a step: not even a name is looked up for longer."""
+        try:
+            async with asyncio.timeout(2 * dial.patience) as self._opening:
+                return await stack.enter_async_context(self._wiring.open_link(dial))
+        except TimeoutError:
+            raise LinkLost("no connection in time") from None
+        finally:
+            self._opening = None
 
     async def _serve(self, link: Link, conn: str) -> None:
         goodbye: Publish | None = None
@@ -291,10 +308,10 @@ class Lifeline:
                     else TokenRefusedError("the server refused the token", reason=5)
                 )
                 return
-            self._hurried.clear()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(step.ms / 1_000):
                     await self._hurried.wait()
+            self._hurried.clear()
             if isinstance(step, Wait):
                 return
             step = await self._ask_token()

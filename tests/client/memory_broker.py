@@ -82,6 +82,7 @@ class MemoryBroker:
         self.unreachable: set[str] = set()
         self.online = True
         self.dark = False
+        self.mute = False
         self.latency = LATENCY
         self.jitter = 0.0
         self._chance = random.Random(1)
@@ -102,6 +103,9 @@ class MemoryBroker:
     async def open_link(self, dial: Dial) -> AsyncIterator[MemoryLink]:
         self.dials += 1
         await self._reach(dial.patience)
+        if self.mute:
+            await asyncio.sleep(dial.patience)
+            raise LinkLost("no answer to CONNECT")
         if not self.online or dial.client_id in self.unreachable:
             raise LinkLost("connection refused")
         if dial.token in self.refused:
@@ -138,9 +142,14 @@ class MemoryBroker:
         for link in self.links.values():
             link.silent = True
 
+    def fall_mute(self) -> None:
+        """The same, but whoever connects is let in by something on the way, and then hears nothing."""
+        self.black_out()
+        self.dark, self.mute = False, True
+
     def restore(self) -> None:
         """The path is back, or the broker."""
-        self.dark, self.online = False, True
+        self.dark, self.mute, self.online = False, False, True
 
     def lose(self, link: MemoryLink, *, by_peer: bool) -> None:
         """Close a connection, with its will."""

@@ -15,6 +15,7 @@ from soul_connect.errors import (
     UnreachableError,
     WithdrawnError,
 )
+from soul_connect.reconnect import HANGS
 from soul_protocol.commands import Play, Seek, SetVolume
 from soul_protocol.down import ResultStatus
 from soul_protocol.errors import Code
@@ -73,6 +74,25 @@ async def test_a_half_open_connection_is_noticed_sooner_by_a_command() -> None:
         error = await raises(RejectedError, remote.play())
         assert isinstance(error, RejectedError)
         assert error.code is Code.NO_ACTIVE_DEVICE  # it was repeated, and answered
+
+
+@simulated
+async def test_an_attempt_that_hangs_is_given_up_once_the_program_knows_better() -> None:
+    async with world() as here, here.client() as remote:
+        await after(5)
+        here.broker.fall_mute()
+        asking = asyncio.create_task(remote.list_devices())
+        await until(lambda: not remote.is_online)
+        await after(5)
+        dials = here.broker.dials
+        await until(lambda: here.broker.dials > dials)
+        await after(HANGS + 0.1)
+        here.broker.restore()
+        remote.reconnect_now()
+        remote.reconnect_now()  # who says it twice gives up no fresh attempt
+        await until(lambda: remote.is_online, seconds=0.1)
+        assert here.broker.dials == dials + 2
+        await raises(NoAnswerError, asking)
 
 
 @simulated

@@ -189,7 +189,7 @@ async def test_a_machine_that_slept_is_back_at_once(server: Server, token: str) 
 CROWD = 30
 
 
-@pytest.mark.parametrize("fault", ["killed", "dark"])
+@pytest.mark.parametrize("fault", ["killed", "dark", "mute"])
 def test_half_of_a_crowd_is_back_within_a_second(fault: str) -> None:
     crowd(fault)
 
@@ -205,8 +205,10 @@ async def crowd(fault: str) -> None:
         if fault == "killed":
             here.broker.kill()
             here.home.kill()
-        else:
+        elif fault == "dark":
             here.broker.black_out()
+        else:
+            here.broker.fall_mute()
         await until(lambda: not any(client.is_online for client in clients), seconds=60)
         await after(20)
         here.broker.restore()

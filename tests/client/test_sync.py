@@ -1,6 +1,7 @@
 """The client for threads and scripts, over real sockets, against the real server."""
 
 import asyncio
+import contextlib
 import inspect
 import threading
 import time
@@ -15,6 +16,7 @@ import pytest
 from client.faulty_proxy import faulty_proxy
 from client.on_stage import playing
 from serving import Server, serving
+from soul_connect import reconnect
 from soul_connect.client import ConnectClient as AsyncClient
 from soul_connect.errors import (
     CertificateError,
@@ -22,6 +24,7 @@ from soul_connect.errors import (
     NoAnswerError,
     NotConnectedError,
     RejectedError,
+    RequestError,
     TokenRefusedError,
     UnreachableError,
     WithdrawnError,
@@ -185,6 +188,22 @@ async def test_a_silent_link_is_left_for_a_new_one(server: Server, token: str) -
         devices = await calmly(remote.list_devices)  # its acknowledgement does not come; it is asked again
         assert devices == ()
         assert await calmly(lambda: online.get(5))
+
+
+async def test_an_attempt_that_hangs_is_given_up_once_the_program_knows_better(
+    server: Server, token: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reconnect, "LONGEST", 60)
+    monkeypatch.setattr(reconnect, "HASTY", 60)  # by itself, an attempt would hang for so long
+    async with faulty_proxy(server.mqtt_port) as proxy, remote_at(proxy.url, token) as remote:
+        proxy.black_out()
+        asking = asyncio.create_task(asyncio.to_thread(remote.list_devices))
+        await until_async(lambda: remote._line._reconnect.hangs(remote.now()))
+        await proxy.restore()
+        remote.reconnect_now()
+        await until_async(lambda: remote.is_online, seconds=10)
+        with contextlib.suppress(RequestError):  # it may have been too late for that
+            await asking
 
 
 async def test_the_server_is_killed_and_everything_goes_on(tmp_path: Path) -> None:

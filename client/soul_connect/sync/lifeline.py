@@ -118,8 +118,11 @@ class Lifeline:
             raise self.told.fatal
 
     def hurry(self) -> None:
-        """Connect now instead of later."""
+        """Connect now instead of later; an attempt that hangs is given up for that."""
         self._hurried.set()
+        with self._lock:
+            if self._link is not None and self._outbox is None and self._reconnect.hangs(self.now()):
+                self._link.give_up()
 
     def ask(self, id: str, wish: Wish, *, lifetime_ms: int, accepted_will_do: bool) -> Answer:  # noqa: A002
         """Make a request and wait for its end."""
@@ -218,7 +221,9 @@ class Lifeline:
             self._link = link
             link.open()
             opened = True
+            self._hurried.clear()
             with self._lock:
+                self._reconnect.opened(self.now())
                 self._outbox = deque()
                 self._apply(self._session.connected(conn, now=self.now()))
                 if who.watches_only:
