@@ -5,6 +5,7 @@ import {
   isDeviceId,
   uuid,
   type Connect,
+  type HttpRequest,
   type OpenLink,
   type PageConnect,
   type World,
@@ -15,6 +16,7 @@ import { resolveTracks } from "../audio/streams.ts";
 import { kept } from "./kept.ts";
 import { deviceKind, deviceName } from "./naming.ts";
 import { tabLock } from "./tab.ts";
+import { timers } from "./timers.ts";
 
 /** A client, and requests to the server's HTTP side with its token. */
 export type BrowserConnect = Connect & {
@@ -25,12 +27,13 @@ export type BrowserConnect = Connect & {
 const world: World = {
   now: () => performance.now(),
   wall: () => Date.now(),
-  after: (ms, then) => {
-    const timer = setTimeout(then, ms);
-    return () => {
-      clearTimeout(timer);
-    };
-  },
+  after: timers(() => {
+    try {
+      return new Worker(new URL("./ticker.ts", import.meta.url), { type: "module" });
+    } catch {
+      return null;
+    }
+  }),
   bytes: (count) => crypto.getRandomValues(new Uint8Array(count)),
   bug: (error) => {
     reportError(error);
@@ -75,8 +78,13 @@ export function createBrowserConnect(): BrowserConnect {
     engine: () => new AudioElementEngine(resolveTracks((path, init) => request(path, init))),
   });
 
+  const asked = connect.request.bind(connect);
+  // What comes back is what `http` above made: a whole Response.
   const request = async (path: string, init: RequestInit = {}): Promise<Response> =>
-    (await connect.request(path, init as Parameters<typeof connect.request>[1])) as Response;
+    (await asked(path, {
+      ...init,
+      headers: Object.fromEntries(new Headers(init.headers)),
+    } as HttpRequest)) as Response;
 
   document.addEventListener("visibilitychange", () => {
     if (document.visibilityState === "visible") connect.stir();
