@@ -4,7 +4,7 @@ import { signal } from "@preact/signals";
 import { count, t } from "../texts/index.ts";
 import { trackOf } from "./tracks.ts";
 import { dialog } from "./route.ts";
-import { active, connect, here, me, playing, positionMs, snapshot, state } from "./store.ts";
+import { active, connect, here, me, playing, snapshot, state } from "./store.ts";
 import { say } from "./toasts.ts";
 
 const SKIP_MS = 10_000;
@@ -107,7 +107,7 @@ export function playOrPause(): void {
 }
 
 export function skip(direction: -1 | 1): void {
-  const to = Math.max(0, positionMs.value + direction * SKIP_MS);
+  const to = Math.max(0, connect().positionNow() + direction * SKIP_MS);
   void connect().seek(Math.min(to, state.value?.duration_ms ?? to));
 }
 

@@ -26,13 +26,14 @@ const NOTHING: Snapshot = {
   here: { allowed: false, held: false },
 };
 
-const REDRAW_MS = 250;
+const SECOND_MS = 1000;
+const LOOK_MS = 100;
 const MINUTE_MS = 60_000;
 
 let client: PageConnect | null = null;
 
 export const snapshot = signal<Snapshot>(NOTHING);
-/** The position now, ms; four times a second while it moves. */
+/** The position now, ms, in whole seconds. */
 export const positionMs = signal(0);
 /** Now, ms since the epoch; for "last seen", so it moves once a minute. */
 export const clock = signal(Date.now());
@@ -55,15 +56,19 @@ export function connect(): PageConnect {
 
 export function use(next: PageConnect): void {
   client = next;
+  // Whole seconds: nothing shows less, and so the page is drawn once a second and no more.
+  const locate = () => {
+    positionMs.value = Math.floor(next.positionNow() / SECOND_MS) * SECOND_MS;
+  };
   const update = () => {
     snapshot.value = next.snapshot;
-    positionMs.value = next.positionNow();
+    locate();
   };
   next.subscribe(update);
   update();
   setInterval(() => {
-    if (playing.value && !document.hidden) positionMs.value = next.positionNow();
-  }, REDRAW_MS);
+    if (playing.value && !document.hidden) locate();
+  }, LOOK_MS);
   setInterval(() => {
     clock.value = Date.now();
   }, MINUTE_MS);

@@ -1,21 +1,23 @@
 /** Light or dark: like the system, unless the reader chose. */
 import { effect, signal } from "@preact/signals";
 
+import { kept } from "../browser/kept.ts";
+
 export type Theme = "auto" | "light" | "dark";
 
-const KEPT = "soul-connect.theme";
+const KEPT = "theme";
 const system = matchMedia("(prefers-color-scheme: dark)");
 const systemDark = signal(system.matches);
-const kept = localStorage.getItem(KEPT);
+const chosen = kept.get(KEPT);
 
-export const theme = signal<Theme>(kept === "light" || kept === "dark" ? kept : "auto");
+export const theme = signal<Theme>(chosen === "light" || chosen === "dark" ? chosen : "auto");
 
 system.addEventListener("change", (event) => {
   systemDark.value = event.matches;
 });
 
 export function paint(next: Theme): void {
-  localStorage.setItem(KEPT, next);
+  kept.set(KEPT, next);
   theme.value = next;
 }
 

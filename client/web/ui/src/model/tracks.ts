@@ -20,6 +20,7 @@ const AT_ONCE = 100;
 
 const known = signal<ReadonlyMap<string, Track>>(new Map());
 const asked = new Set<string>();
+const answered = new Set<string>();
 let wanted: string[] = [];
 
 /** The track with this id. One that nothing is known of (yet) is called after the last part of its id. */
@@ -30,7 +31,8 @@ export function trackOf(id: string): Track {
     asked.add(id);
     if (wanted.push(id) === 1) setTimeout(() => void ask());
   }
-  return trackFrom(id, {});
+  // Blank while the server is asked: a name that changes under the eye is worse than one that comes.
+  return trackFrom(id, answered.has(id) ? {} : { title: "\u00a0" });
 }
 
 export function trackFrom(id: string, told: Told): Track {
@@ -57,6 +59,7 @@ export function askAgain(): void {
 }
 
 async function ask(): Promise<void> {
+  if (wanted.length === 0) return; // Another asked for them already.
   const ids = wanted.slice(0, AT_ONCE);
   wanted = wanted.slice(AT_ONCE);
   try {
@@ -72,7 +75,9 @@ async function ask(): Promise<void> {
   } catch {
     // Offline; the ids stand for the titles until `askAgain`.
   }
-  if (wanted.length > 0) await ask();
+  for (const id of ids) answered.add(id);
+  known.value = new Map(known.value);
+  await ask();
 }
 
 function nameFrom(id: string): string {

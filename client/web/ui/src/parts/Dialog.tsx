@@ -3,6 +3,7 @@ import { useEffect, useId, useRef } from "preact/hooks";
 
 import { t } from "../texts/index.ts";
 import { Icon } from "./icons.tsx";
+import { openDialogs, Toasts } from "./Toasts.tsx";
 
 interface Props {
   title: string;
@@ -18,6 +19,10 @@ export function Dialog({ title, onClose, fromBelow = false, children }: Props) {
   const name = useId();
   useEffect(() => {
     ref.current?.showModal();
+    openDialogs.value++;
+    return () => {
+      openDialogs.value--;
+    };
   }, []);
   return (
     <dialog
@@ -36,6 +41,7 @@ export function Dialog({ title, onClose, fromBelow = false, children }: Props) {
         </button>
       </header>
       {children}
+      <Toasts />
     </dialog>
   );
 }

@@ -1,6 +1,16 @@
+import { signal } from "@preact/signals";
+
 import { toasts } from "../model/toasts.ts";
 import { t } from "../texts/index.ts";
 import { Icon } from "./icons.tsx";
+
+/** How many dialogs are open: the page under them cannot be read or clicked, so they show the toasts themselves. */
+export const openDialogs = signal(0);
+
+/** The page's own, while nothing lies over it. */
+export function PageToasts() {
+  return openDialogs.value === 0 ? <Toasts /> : null;
+}
 
 export function Toasts() {
   return (

@@ -2,7 +2,6 @@ import type { Texts } from "./en.ts";
 
 export const de: Texts = {
   app: "Soul Connect",
-  language: "Deutsch",
 
   sign_in_words: "Sehen, was zu Hause läuft, und es mitnehmen.",
   user: "Name",
@@ -192,6 +191,7 @@ export const de: Texts = {
   unavailable: "Der Server kann gerade nicht speichern.",
   expired: "Es hat zu lange gedauert.",
   superseded: "Etwas Neueres kam zuvor.",
+  not_loaded: "Dieser Teil der Seite ließ sich nicht laden. Bitte noch einmal versuchen.",
   offline: "Es gibt keine Verbindung zum Server.",
   blocked: "Der Browser erlaubt noch keinen Ton.",
 };

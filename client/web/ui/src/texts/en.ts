@@ -1,7 +1,6 @@
 /** Every word the page says. `{name}` is filled in; `_one` and `_other` are chosen by the language's plural rule. */
 export const en = {
   app: "Soul Connect",
-  language: "English",
 
   sign_in_words: "See what plays at home, and take it with you.",
   user: "Name",
@@ -189,6 +188,7 @@ export const en = {
   unavailable: "The server cannot save at the moment.",
   expired: "It took too long.",
   superseded: "Something newer came first.",
+  not_loaded: "That part of the page could not be loaded. Please try again.",
   offline: "There is no connection to the server.",
   blocked: "The browser does not allow sound yet.",
 };

@@ -1,33 +1,46 @@
 /** The words in the reader's language; changing the language redraws what shows them. */
 import { computed, signal } from "@preact/signals";
 
-import { de } from "./de.ts";
+import { kept } from "../browser/kept.ts";
 import { en, type TextKey, type Texts } from "./en.ts";
 
-export const LANGUAGES = { en, de } satisfies Record<string, Texts>;
-export type Language = keyof typeof LANGUAGES;
+export type Language = "en" | "de";
 
-const KEPT = "soul-connect.language";
+/** Each by its own name. */
+export const LANGUAGES: Record<Language, string> = { en: "English", de: "Deutsch" };
 
-function chosen(): Language {
-  const wanted = [localStorage.getItem(KEPT), ...navigator.languages];
-  for (const one of wanted) {
+/** English is here already; another language comes when it is wanted. */
+const LOAD: Record<Language, () => Promise<Texts>> = {
+  en: () => Promise.resolve(en),
+  de: async () => (await import("./de.ts")).de,
+};
+
+const KEPT = "language";
+
+export const language = signal<Language>("en");
+const texts = signal<Texts>(en);
+const plural = computed(() => new Intl.PluralRules(language.value));
+const relative = computed(() => new Intl.RelativeTimeFormat(language.value, { numeric: "auto" }));
+
+/** What the reader chose, else the first of the browser's languages that there is. */
+export function preferred(): Language {
+  for (const one of [kept.get(KEPT), ...navigator.languages]) {
     const short = one?.slice(0, 2).toLowerCase();
     if (short === "en" || short === "de") return short;
   }
   return "en";
 }
 
-export const language = signal<Language>(chosen());
-
-export function speak(next: Language): void {
-  localStorage.setItem(KEPT, next);
+/** Show the page in `next`; rejects where its words could not be loaded, and changes nothing then. */
+export async function speak(next: Language): Promise<void> {
+  texts.value = await LOAD[next]();
   language.value = next;
 }
 
-const texts = computed<Texts>(() => LANGUAGES[language.value]);
-const plural = computed(() => new Intl.PluralRules(language.value));
-const relative = computed(() => new Intl.RelativeTimeFormat(language.value, { numeric: "auto" }));
+export async function choose(next: Language): Promise<void> {
+  await speak(next);
+  kept.set(KEPT, next);
+}
 
 /** The text of `key`, its `{gaps}` filled from `values`. */
 export function t(key: TextKey, values: Record<string, string | number> = {}): string {

@@ -4,16 +4,20 @@ import { dialog, view } from "../model/route.ts";
 import { connect, devices, here, me, phase, snapshot, state } from "../model/store.ts";
 import { Icon, type IconName, Mark } from "../parts/icons.tsx";
 import { PlayingOn } from "../parts/PlayingOn.tsx";
-import { Toasts } from "../parts/Toasts.tsx";
+import { later } from "../parts/later.tsx";
+import { PageToasts } from "../parts/Toasts.tsx";
 import { t } from "../texts/index.ts";
-import { Devices } from "./Devices.tsx";
-import { Connecting, Elsewhere, Full, Invited, SignIn } from "./Doors.tsx";
-import { Invite } from "./Invite.tsx";
+import { Connecting, Elsewhere, Invited, SignIn } from "./Doors.tsx";
 import { Library } from "./Library.tsx";
-import { Menu } from "./Menu.tsx";
 import { NowPlaying } from "./NowPlaying.tsx";
 import { Queue } from "./Queue.tsx";
 import { Where } from "./Where.tsx";
+
+/** What most visits never open comes when it is opened. */
+const Devices = later(async () => (await import("./Devices.tsx")).Devices);
+const Full = later(async () => (await import("./Devices.tsx")).Full);
+const Invite = later(async () => (await import("./Invite.tsx")).Invite);
+const Menu = later(async () => (await import("./Menu.tsx")).Menu);
 
 /** `invitation`: the one-time code that the page was opened with. */
 export function App({ invitation }: { invitation: string | null }) {
@@ -30,7 +34,7 @@ export function App({ invitation }: { invitation: string | null }) {
           }}
         />
       )}
-      <Toasts />
+      <PageToasts />
     </>
   );
 }

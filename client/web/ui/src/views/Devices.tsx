@@ -19,7 +19,22 @@ export function Devices() {
   );
 }
 
-export function DeviceCards() {
+/** All places are taken: what can still be done is to forget a device. */
+export function Full() {
+  return (
+    <main class="page">
+      <div class="inner">
+        <div class="centre short">
+          <h1>{t("full_title")}</h1>
+          <p>{t("full_words")}</p>
+        </div>
+        <DeviceCards />
+      </div>
+    </main>
+  );
+}
+
+function DeviceCards() {
   const [forgetting, setForgetting] = useState<Device | null>(null);
   return (
     <>

@@ -6,7 +6,6 @@ import { connect, phase, snapshot } from "../model/store.ts";
 import { textOf } from "../parts/forms.ts";
 import { Mark } from "../parts/icons.tsx";
 import { t } from "../texts/index.ts";
-import { DeviceCards } from "./Devices.tsx";
 import type { TextKey } from "../texts/en.ts";
 
 const WRONG: Record<SignInError["code"], TextKey> = {
@@ -135,20 +134,6 @@ export function Elsewhere() {
         {t("use_here")}
       </button>
     </Door>
-  );
-}
-
-export function Full() {
-  return (
-    <main class="page">
-      <div class="inner">
-        <div class="centre short">
-          <h1>{t("full_title")}</h1>
-          <p>{t("full_words")}</p>
-        </div>
-        <DeviceCards />
-      </div>
-    </main>
   );
 }
 

@@ -1,9 +1,10 @@
 import { dialog, go, type View } from "../model/route.ts";
 import { connect, me, snapshot } from "../model/store.ts";
+import { say } from "../model/toasts.ts";
 import { paint, theme, type Theme } from "../model/theme.ts";
 import { closeAround, Dialog } from "../parts/Dialog.tsx";
 import { Icon, type IconName } from "../parts/icons.tsx";
-import { language, type Language, LANGUAGES, speak, t } from "../texts/index.ts";
+import { choose, language, type Language, LANGUAGES, t } from "../texts/index.ts";
 import type { TextKey } from "../texts/en.ts";
 
 const THEMES: [Theme, TextKey][] = [
@@ -59,12 +60,14 @@ export function Menu() {
             <select
               value={language.value}
               onChange={(event) => {
-                speak(event.currentTarget.value as Language);
+                choose(event.currentTarget.value as Language).catch(() => {
+                  say(t("not_loaded"));
+                });
               }}
             >
-              {Object.entries(LANGUAGES).map(([value, texts]) => (
+              {Object.entries(LANGUAGES).map(([value, name]) => (
                 <option key={value} value={value} lang={value}>
-                  {texts.language}
+                  {name}
                 </option>
               ))}
             </select>
