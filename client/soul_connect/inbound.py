@@ -98,8 +98,7 @@ class Inbound:
             case DeviceOnline():
                 self._heard_devices(changed=session.picture.offer_device(message.device))
             case DeviceOffline():
-                deleted = message.reason is OfflineReason.DELETED
-                self._heard_devices(changed=session.picture.lose_device(message.device_id, deleted=deleted))
+                self._offline(message, now)
             case Notice():
                 session.tell(Noticed(message))
             case CoordinatorStatus():
@@ -124,6 +123,14 @@ class Inbound:
         session.tell(Arrived(message))
         session.redraw(state=changed, devices=devices)
         session.send_open()
+
+    def _offline(self, message: DeviceOffline, now: float) -> None:
+        session = self._session
+        if message.device_id == session.identity.device_id and message.reason is OfflineReason.TIMEOUT:
+            # The connection is there, and what it carried was lost: by silence alone nobody is gone.
+            session.register_now(now)
+        deleted = message.reason is OfflineReason.DELETED
+        self._heard_devices(changed=session.picture.lose_device(message.device_id, deleted=deleted))
 
     def _heard_devices(self, *, changed: bool) -> None:
         """Devices came: they may show the volumes that were asked for."""

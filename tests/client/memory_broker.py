@@ -64,7 +64,8 @@ class MemoryLink:
                 raise LinkLost("no acknowledgement") from None
 
     def _arrive(self, topic: str, payload: bytes, acknowledged: asyncio.Event) -> None:
-        self.broker.route(topic, payload, by=self)
+        if topic.rpartition("/")[2] not in self.broker.deaf_to:
+            self.broker.route(topic, payload, by=self)
         if not self.silent:
             self.broker.later(self, acknowledged.set)
 
@@ -83,6 +84,8 @@ class MemoryBroker:
         self.online = True
         self.dark = False
         self.mute = False
+        self.deaf_to: set[str] = set()
+        """Ends of topics; what comes there is acknowledged, and lost."""
         self.latency = LATENCY
         self.jitter = 0.0
         self._chance = random.Random(1)

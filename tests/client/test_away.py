@@ -54,6 +54,29 @@ async def test_a_coordinator_that_starts_again_is_registered_with_again() -> Non
 
 
 @simulated
+async def test_who_is_offline_by_silence_alone_registers_again_on_the_same_connection() -> None:
+    async with world() as here:
+        kitchen = here.player(1)
+        async with here.client() as remote:
+            await until(lambda: kitchen.player.client.is_online)
+            here.broker.deaf_to = {"ping"}
+
+            def offline() -> list[str]:
+                events = here.broker.said("all/event")
+                return [one["device_id"] for one in events if one["type"] == "device_offline"]
+
+            def conns() -> list[str]:
+                return [one["conn"] for one in here.broker.said(f"device/{kitchen.id}/up/register")]
+
+            await until(lambda: kitchen.id in offline(), seconds=100)
+            here.broker.deaf_to = set()
+            await until(lambda: len(conns()) == 2)
+            await until(lambda: any(one.id == kitchen.id and one.is_online for one in remote.devices))
+            assert conns() == [conns()[0]] * 2
+            assert kitchen.player.client.is_online
+
+
+@simulated
 async def test_a_half_open_connection_is_noticed() -> None:
     async with world() as here, here.client(device_id=device_id(7), name="r") as remote:
         await after(5)

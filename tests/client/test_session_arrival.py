@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from client.bench import CONN, REPLY, SERVER, Bench, of, sent
+from client.bench import CONN, ME, REPLY, ROOT, SERVER, Bench, of, sent
+from client.simulation import device_id
 from soul_connect.actions import (
     Arrived,
     Away,
@@ -86,6 +87,22 @@ def test_a_rejection_for_not_being_registered_is_no_answer() -> None:
     again = bench.hear(REPLY, type="command_result", id=name, status="rejected", code="not_registered")
     assert of(Settled, again) == []
     assert len(sent(again, "register")) == 1
+
+
+def test_offline_by_silence_alone_is_undone_on_the_same_connection() -> None:
+    bench = Bench()
+    bench.online()
+    name, _ = bench.ask(Ask(Play()))
+    event: dict[str, Any] = {"type": "device_offline", "device_id": ME}
+    for reason in ("connection_lost", "disconnect", "token_expired"):
+        assert sent(bench.hear(f"{ROOT}/all/event", **event, reason=reason), "register") == []
+    other = {**event, "device_id": device_id(2)}
+    assert bench.hear(f"{ROOT}/all/event", **other, reason="timeout") == []
+    again = bench.hear(f"{ROOT}/all/event", **event, reason="timeout")
+    assert of(Away, again)
+    assert [one["conn"] for one in sent(again, "register")] == [CONN]
+    assert sent(bench.hear(f"{ROOT}/all/event", **event, reason="timeout"), "register") == []
+    assert [one["id"] for one in sent(bench.registered(), "command")] == [name]  # what is open is repeated
 
 
 def test_another_coordinator_is_registered_with_within_three_seconds() -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import inspect
+import json
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
@@ -17,6 +18,7 @@ from client.faulty_proxy import faulty_proxy
 from client.on_stage import playing
 from serving import Server, serving
 from soul_connect import reconnect
+from soul_connect.address import parse_url
 from soul_connect.client import ConnectClient as AsyncClient
 from soul_connect.errors import (
     CertificateError,
@@ -29,13 +31,17 @@ from soul_connect.errors import (
     UnreachableError,
     WithdrawnError,
 )
+from soul_connect.link import Dial
 from soul_connect.requests import Ask
 from soul_connect.sync import ConnectClient, Subscription
+from soul_connect.transport import open_link
 from soul_coordinator.accounts import Accounts
+from soul_protocol import codec
 from soul_protocol.commands import Play, RepeatMode, Seek, SetVolume
-from soul_protocol.down import ResultStatus
+from soul_protocol.down import DeviceOffline, OfflineReason, ResultStatus
 from soul_protocol.errors import Code
 from soul_protocol.roles import Role
+from soul_protocol.tokens import SERVICE_USER
 from waiting import until, until_async
 
 T = TypeVar("T")
@@ -188,6 +194,31 @@ async def test_a_silent_link_is_left_for_a_new_one(server: Server, token: str) -
         devices = await calmly(remote.list_devices)  # its acknowledgement does not come; it is asked again
         assert devices == ()
         assert await calmly(lambda: online.get(5))
+
+
+async def test_who_is_offline_by_silence_alone_registers_again_on_the_same_connection(
+    server: Server, accounts: Accounts, user: str
+) -> None:
+    service = Dial(
+        address=parse_url(server.url),
+        client_id="coordinator-in-a-test",
+        user=SERVICE_USER,
+        token=accounts.issue(SERVICE_USER, Role.SERVICE).token,
+        will=None,
+        filters=(f"soul/v1/{user}/#",),
+        tls=None,
+    )
+    token = accounts.issue(user).token
+    async with remote_at(server.url, token) as remote, open_link(service) as coordinator:
+        conn = remote._session.arrival.conn
+        event = DeviceOffline(device_id=remote.device_id, reason=OfflineReason.TIMEOUT)
+        await coordinator.publish(f"soul/v1/{user}/all/event", codec.encode(event), 1)
+        async with asyncio.timeout(10):
+            async for message in coordinator.messages():
+                if message.topic.endswith("/up/register"):
+                    assert json.loads(message.payload)["conn"] == conn
+                    break
+        await until_async(lambda: remote.is_online)
 
 
 async def test_an_attempt_that_hangs_is_given_up_once_the_program_knows_better(
