@@ -99,7 +99,8 @@ class Link:
             on_up: called when they are acknowledged.
             on_down: called once for each end of what `on_up` told of.
             will: called before each CONNECT; returns (topic, payload, qos).
-            before: awaited with the link before each attempt: network up, clock set. OSError: not yet.
+            before: awaited with the link before each attempt: network up, clock set. OSError: not yet, and
+                the status that it told stays.
             new_token: awaited after the broker refused the token; returns another, or None.
             on_status: called with each new status.
             timing: how long to wait for what.
@@ -198,9 +199,11 @@ class Link:
         self.beat = began = time.ticks_ms()
         self._waiting.clear()
         refused = None
+        ready = False
         try:
             if self._before:
                 await self._before(self)
+            ready = True
             if self.status not in REFUSALS:
                 self.tell(CONNECTING)
             stream = await self._dialer.open(self._timing.dial / 1000)
@@ -227,7 +230,11 @@ class Link:
                 self._tries = 0
         if self._log:
             self._log("link: " + self.error)
-        return self._refused(refused) if refused else self._lost()
+        if refused:
+            return self._refused(refused)
+        if ready or self.status not in (WIFI, CLOCK):
+            self.tell(OFFLINE)
+        return self._lost()
 
     def _refused(self, status):
         self.tell(status)
@@ -236,7 +243,6 @@ class Link:
         return wait
 
     def _lost(self):
-        self.tell(OFFLINE)
         most = min(self._timing.first << min(self._tries, 8), self._timing.most)
         self._tries += 1
         # Not all at once after a broker's restart.
