@@ -8,6 +8,7 @@ TYPINGS := $(VENV)/typings/.ready
 WEB := client/web
 NPM := sh $(WEB)/tools/npm
 WEB_READY := $(WEB)/node_modules/.ready
+PAGE := coordinator/soul_coordinator/web/index.html
 # Three at a time even on two cores: many tests wait for a deadline most of the time.
 JOBS ?= 3
 .DEFAULT_GOAL := help
@@ -39,10 +40,15 @@ $(WEB_READY): $(WEB)/package-lock.json $(WEB)/tools/npm | $(READY)
 	@$(NPM) ci --loglevel error --no-progress
 	@touch $@
 
-run: $(READY) ## a server with two demo players; Ctrl-C ends it
+# The page, in the package. The first time the install below $(VENV) has built it already.
+$(PAGE): $(shell find $(WEB)/ui $(WEB)/core/src $(WEB)/tools -type f -not -path '*/test/*') $(WEB)/package.json $(WEB)/package-lock.json | $(READY) $(WEB_READY)
+	@echo "Building the page"
+	@$(NPM) run --silent page
+
+run: $(READY) $(PAGE) ## a server with two demo players; Ctrl-C ends it
 	@exec $(BIN)/soul-connect serve --demo
 
-test: $(READY) $(FIRMWARE) $(WEB_READY) ## every test, on a fresh machine as well
+test: $(READY) $(FIRMWARE) $(WEB_READY) $(PAGE) ## every test, on a fresh machine as well
 	@sh tests/system-packages.sh
 	@$(BIN)/python -m pip check
 	@$(MAKE) --no-print-directory check
@@ -96,4 +102,4 @@ format: $(READY) $(WEB_READY) ## ruff's and eslint's fixes, and formatting
 	@$(NPM) run --silent format
 
 clean: ## remove what the targets made
-	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache dist $(WEB)/node_modules $(WEB)/dist
+	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache dist $(WEB)/node_modules $(WEB)/dist $(dir $(PAGE))

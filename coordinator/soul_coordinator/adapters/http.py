@@ -25,7 +25,7 @@ from soul_coordinator.adapters.http_accounts import AccountsApi
 from soul_coordinator.adapters.http_answers import BODY_BYTES, errors
 from soul_coordinator.adapters.http_door import Door, Threads
 from soul_coordinator.adapters.http_music import Elsewhere, MusicApi
-from soul_coordinator.adapters.http_page import NOTHING, add_page
+from soul_coordinator.adapters.http_page import BUILT, NOTHING, add_page
 from soul_coordinator.music.folder import MusicFolder
 from soul_coordinator.music.tickets import Tickets
 
@@ -54,7 +54,7 @@ class HttpSettings:
     Attributes:
         public_url: the page's address for the world, where there is one.
         trusted_proxies: addresses and networks whose `X-Forwarded-For` counts.
-        web_dir: a folder with the built page.
+        web_dir: a folder with the built page; None: the one that came with the package.
         login_ttl: how long a login's token lives, in seconds.
         music: a folder with music; looked through as long as the application runs.
         music_key: signs the addresses of its tracks; secret.
@@ -106,7 +106,7 @@ def make_app(
 
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/metrics", prometheus)
-    add_page(app, settings.web_dir, media=settings.elsewhere.policy())
+    add_page(app, settings.web_dir or BUILT, media=settings.elsewhere.policy())
     return app
 
 

@@ -52,20 +52,40 @@ def client_policy(media: str) -> str:
     )
 
 
+BUILT: Final = Path(__file__).parents[1] / "web"
+"""Where the package's build puts the page."""
+
+_COMPRESSED: Final = (".br", ".gz")
+"""Beside a file, the same compressed: aiohttp sends it to whoever takes it."""
+
+_TYPES: Final = {
+    ".css": "text/css; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".json": "application/json",
+    ".png": "image/png",
+    ".svg": "image/svg+xml",
+    ".webmanifest": "application/manifest+json",
+    ".woff2": "font/woff2",
+}
+"""Ours, whatever this machine's tables say."""
+
 _HASHED: Final = "assets"
 """The folder of files that are named by their content, and so never change."""
 
 
-def add_page(app: web.Application, folder: Path | None, *, media: str = "") -> None:
+def add_page(app: web.Application, folder: Path, *, media: str = "") -> None:
     """Route `/` and, where `folder` holds a built page, its files; others are not found.
 
     The files are those there at this moment: a path outside can be asked for, but not found.
     """
-    if folder is None or not (folder / "index.html").is_file():
+    if not (folder / "index.html").is_file():
         app.router.add_get("/", _words)
         return
     policy = client_policy(media)
     for file in sorted(folder.rglob("*")):
+        if file.suffix in _COMPRESSED and file.with_suffix("").is_file():
+            continue
         if file.is_file() and file.resolve().is_relative_to(folder.resolve()):
             name = file.relative_to(folder).as_posix()
             app.router.add_get("/" if name == "index.html" else f"/{name}", _answer_with(file, name, policy))
@@ -78,7 +98,10 @@ def _answer_with(
     headers = {
         "Cache-Control": "public, max-age=31536000, immutable" if hashed else "no-cache",
         "Content-Security-Policy": policy,
+        "Vary": "Accept-Encoding",
     }
+    if content_type := _TYPES.get(file.suffix):
+        headers["Content-Type"] = content_type
 
     async def answer(_request: web.Request) -> web.FileResponse:
         return web.FileResponse(file, headers=headers)
