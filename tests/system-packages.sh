@@ -14,6 +14,8 @@ need tmux tmux
 need playerctl playerctl
 need dbus-run-session dbus
 need dbus-daemon dbus-daemon
+need caddy caddy
+need nginx nginx-light
 [ -n "$missing" ] || exit 0
 if [ "$(id -u)" = 0 ]; then sudo=""
 elif sudo -n true 2>/dev/null; then sudo="sudo -n"
@@ -27,6 +29,6 @@ export DEBIAN_FRONTEND=noninteractive
 log=$(mktemp)
 # shellcheck disable=SC2086 # words are meant
 { $sudo apt-get update -qq && $sudo apt-get install -y -qq --no-install-recommends $missing; } >"$log" 2>&1 || { cat "$log" >&2; exit 1; }
-# Debian starts mosquitto as a service; the tests start their own.
-$sudo service mosquitto stop >/dev/null 2>&1 || true
+# Debian starts these as services; the tests start their own.
+for service in mosquitto caddy nginx; do $sudo service "$service" stop >/dev/null 2>&1 || true; done
 rm -f "$log"

@@ -2,7 +2,8 @@
 
 The first request's head decides; until it is whole nothing else is read, and it has a bound
 and a deadline. What was read goes along: to the WebSocket, which takes the socket over, or to the
-protocol that the injected factory makes (aiohttp's).
+protocol that the injected factory makes (aiohttp's). Proxies use a connection again: a later
+request for MQTT reaches that protocol, which hands the socket back (`HttpPort.upgrade`).
 """
 
 import asyncio
@@ -122,7 +123,8 @@ class HttpPort(asyncio.Protocol):
         if end > _HEAD_BYTES or not is_mqtt_upgrade(self._head[: end + 2]):
             self._serve(transport)
         else:
-            self._upgrade(transport, end + len(_END))
+            head, self._head = self._head, b""
+            self._upgrade(transport, head[: end + len(_END)], head[end + len(_END) :])
 
     def eof_received(self) -> bool | None:
         """The peer has said everything."""
@@ -147,6 +149,17 @@ class HttpPort(asyncio.Protocol):
         """The socket's buffer has drained."""
         if self._server is not None:
             self._server.resume_writing()
+
+    def upgrade(self, head: bytes) -> None:
+        """A later request of this connection asks for MQTT: answer it, and take the socket back.
+
+        `head` is the request, to its empty line. The HTTP server is told that the connection is lost.
+        """
+        server, self._server = self._server, None
+        if self._transport is not None:
+            self._upgrade(self._transport, head, b"")
+        if server is not None:
+            server.connection_lost(None)
 
     # soul_broker.endpoint.Endpoint
 
@@ -179,9 +192,7 @@ class HttpPort(asyncio.Protocol):
         server.connection_made(transport)
         server.data_received(head)
 
-    def _upgrade(self, transport: asyncio.Transport, end: int) -> None:
-        head, rest = self._head[:end], self._head[end:]
-        self._head = b""
+    def _upgrade(self, transport: asyncio.Transport, head: bytes, rest: bytes) -> None:
         settings = self._hub.settings
         accepted, answer, forwarded = accept(
             head,

@@ -12,6 +12,7 @@ from aiohttp import web
 
 from soul_broker.certificates import Certificates, own_certificates
 from soul_broker.errors import SoulBrokerError
+from soul_broker.http_port import HttpPort
 from soul_broker.listeners import listener_config
 from soul_broker.server import BrokerSettings, SoulBroker
 from soul_broker.statistics import prometheus_text
@@ -258,6 +259,7 @@ class Parts:
                 music_key=self._signer.key_for("streams"),
                 elsewhere=Elsewhere(settings.stream_url, settings.stream_origins),
             ),
+            upgrade=_upgrade,
         )
         runner = web.AppRunner(app, access_log=None, handle_signals=False)
         await runner.setup()
@@ -300,6 +302,17 @@ def _certificates(settings: ServerSettings) -> Certificates:
         found = own_certificates(settings.data_dir)
     server_context(found, client_authority=settings.tls_client_ca)
     return found
+
+
+def _upgrade(request: web.Request, head: bytes) -> None:
+    """A connection that the broker let aiohttp have asks for MQTT after all."""
+    transport = request.transport
+    port = None if transport is None else transport.get_protocol()
+    if not isinstance(port, HttpPort):  # a coordinator alone
+        raise web.HTTPNotFound
+    # aiohttp is to forget the connection: what it still has it closes.
+    request.protocol.transport = None
+    port.upgrade(head)
 
 
 def _own_authority(settings: ServerSettings) -> str | None:

@@ -76,12 +76,14 @@ def make_app(
     metrics: Callable[[], str],
     settings: HttpSettings,
     *,
+    upgrade: Callable[[web.Request, bytes], None] | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> web.Application:
     """The application, for `web.AppRunner(app, access_log=None)`.
 
     `health` and `metrics` are asked in the event loop and must answer at once; `clock` is in
-    seconds and never goes back.
+    seconds and never goes back. `upgrade` takes a connection over that asks for MQTT, with the
+    bytes of its request's head.
     """
     app = web.Application(client_max_size=BODY_BYTES, middlewares=[errors])
     app.on_response_prepare.append(_headers(settings))
@@ -104,6 +106,14 @@ def make_app(
         text = metrics().encode()
         return web.Response(body=text, headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
 
+    async def mqtt(request: web.Request) -> web.Response:
+        if upgrade is None or request.headers.get("Upgrade", "").lower() != "websocket":
+            raise web.HTTPNotFound
+        lines = (f"GET {request.raw_path} HTTP/1.1".encode(), *map(b": ".join, request.raw_headers))
+        upgrade(request, b"\r\n".join(lines) + b"\r\n\r\n")
+        return web.Response()  # to nobody: the connection is not aiohttp's any more
+
+    app.router.add_get("/{prefix:(.*/)?}mqtt", mqtt)
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/metrics", prometheus)
     add_page(app, settings.web_dir or BUILT, media=settings.elsewhere.policy())
