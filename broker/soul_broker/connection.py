@@ -365,7 +365,7 @@ class Connection:
                     self.hub.publish(self, packet)
                 else:
                     self._handle(packet)
-                if self._suspended:
+                if self._suspended or decoder.done():
                     break
         except UnacceptableProtocolError:
             if self.state == NEW:

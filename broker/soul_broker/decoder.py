@@ -96,6 +96,10 @@ class Decoder:
             return len(self._partial)
         return len(self._data) - self._position
 
+    def done(self) -> bool:
+        """Whether `next_packet` has no byte to look at: None, without asking."""
+        return self._position == len(self._data)
+
     def last_packet(self) -> bytes:
         """The bytes of what `next_packet` gave last."""
         return self._data[self._start : self._position]

@@ -27,6 +27,11 @@ def take(connection: "Connection", session: "Session", packet: Packet) -> None:
     Raises:
         MalformedPacketError: it may not come now.
     """
+    if type(packet) is Subscribe:
+        # First, and without a pattern: a crowd that comes back has nothing else.
+        if not floods(connection):
+            connection.hub.subscribe(connection, packet)
+        return
     match packet:
         case Acknowledgement(kind=mqtt.PUBREL):
             if session.release(packet.packet_id) or not floods(connection):
@@ -34,12 +39,10 @@ def take(connection: "Connection", session: "Session", packet: Packet) -> None:
         case Acknowledgement():
             if not session.acknowledge(packet.kind, packet.packet_id):
                 floods(connection)
-        case PingRequest() | Subscribe() | Unsubscribe() if floods(connection):
+        case PingRequest() | Unsubscribe() if floods(connection):
             pass
         case PingRequest():
             connection.send_control(mqtt.PINGRESP_BYTES)
-        case Subscribe():
-            connection.hub.subscribe(connection, packet)
         case Unsubscribe():
             connection.hub.unsubscribe(connection, packet)
         case Disconnect():

@@ -18,17 +18,12 @@ def is_topic(topic: str) -> bool:
 
 def is_filter(pattern: str) -> bool:
     """Whether `pattern` is a well formed filter [MQTT-4.7.1-2] [MQTT-4.7.1-3]."""
-    if not pattern or "\0" in pattern:
+    head = pattern[:-1]
+    if not pattern or "\0" in pattern or "#" in head:
         return False
-    levels = pattern.split("/")
-    last = len(levels) - 1
-    for place, level in enumerate(levels):
-        if level == "#":
-            if place != last:
-                return False
-        elif "#" in level or ("+" in level and level != "+"):
-            return False
-    return True
+    if pattern[-1] == "#" and head and head[-1] != "/":
+        return False
+    return "+" not in pattern or all(level == "+" or "+" not in level for level in pattern.split("/"))
 
 
 def within_bounds(topic: str) -> bool:
