@@ -9,6 +9,7 @@ The way of the data, and where it is:
     addresses, strangers          who is not authenticated: how many from one address, how often in vain
     admission, tokens, acl        who is admitted at CONNECT, and with which rights
     requests, conduct             what a client asks for; what is counted against it, and the log
+    outbox                        what a turn of the loop writes
     revocations, closing          tokens withdrawn before their time, connections closed
     hub, registry                 where connections meet; who is here
     router, retained              who receives a topic; what a new subscription gets

@@ -7,6 +7,8 @@ grow to the hard bound, and who passes that is disconnected.
 
 from collections.abc import Iterable
 
+from soul_broker.packets import PUBLISH
+
 
 def drop_oldest(packets: Iterable[bytes], excess: int) -> tuple[list[bytes], int, int]:
     """Drop QoS 0 messages from the front until `excess` bytes are gone.
@@ -24,6 +26,12 @@ def drop_oldest(packets: Iterable[bytes], excess: int) -> tuple[list[bytes], int
         else:
             kept.append(packet)
     return kept, dropped, gone
+
+
+def controls(packets: Iterable[bytes]) -> tuple[int, int]:
+    """How many of the packets are no PUBLISH, and their bytes."""
+    sizes = [len(packet) for packet in packets if packet[0] >> 4 != PUBLISH]
+    return len(sizes), sum(sizes)
 
 
 class Backlog:

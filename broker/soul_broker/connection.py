@@ -20,7 +20,7 @@ import structlog
 
 from soul_broker import packets as mqtt
 from soul_broker.addresses import LOCAL, host_of, origin_of
-from soul_broker.backlog import Backlog, drop_oldest
+from soul_broker.backlog import Backlog, controls, drop_oldest
 from soul_broker.conduct import dismiss, floods_bytes
 from soul_broker.decoder import Decoder
 from soul_broker.errors import MalformedPacketError, UnacceptableProtocolError
@@ -190,11 +190,7 @@ class Connection:
     def pause_writing(self) -> None:
         """The link takes no more for now."""
         if self._backlog is None and self.state != CLOSED:
-            settings = self.hub.settings
-            if self.service:
-                self._backlog = Backlog(settings.service_write_soft, settings.service_write_hard)
-            else:
-                self._backlog = Backlog(settings.write_soft, settings.write_hard)
+            self._backlog = Backlog(*self.hub.settings.write_bounds(service=self.service))
 
     def resume_writing(self) -> None:
         """The link takes more."""
@@ -202,14 +198,10 @@ class Connection:
         if backlog is not None and self.state != CLOSED:
             packets = backlog.take()
             if packets:
+                self.sent += self.hub.statistics.written(packets, *controls(packets))
                 self.link.write(packets)
 
     # What the hub and the session call.
-
-    @property
-    def waiting(self) -> bool:
-        """Whether a CONNECT waits for its answer."""
-        return self.state == AUTHENTICATING
 
     def hold(self, refusal: "Refusal", until: float) -> None:
         """Tell a refusal later, at `until` in seconds of the monotonic clock; read nothing more."""
@@ -241,11 +233,11 @@ class Connection:
         elif self._near:
             # There is no system call to be saved.
             self._out = [packet]
-            self.hub.heard()
+            self.hub.outbox.heard()
             self.flush()
         else:
             self._out = [packet]
-            self.hub.mark(self)
+            self.hub.outbox.mark(self)
 
     def send_control(self, packet: bytes) -> None:
         """Send one packet of another kind."""
@@ -259,33 +251,26 @@ class Connection:
         if out is None:
             return
         self._out = None
-        count = len(out)
-        size = len(out[0]) if count == 1 else sum(map(len, out))
-        statistics = self.hub.statistics
-        statistics.messages_sent += count
-        statistics.bytes_sent += size
-        publishes = count - self._controls
-        statistics.publish_sent += publishes
-        statistics.publish_bytes_sent += size - self._control_bytes
-        self.sent += publishes
+        hub, others, other_bytes = self.hub, self._controls, self._control_bytes
         self._controls = self._control_bytes = 0
-        if self.hub.tap is not None:
+        if hub.tap is not None:
             for packet in out:
-                self.hub.tap(self.session, packet, sent=True)
+                hub.tap(self.session, packet, sent=True)
         if self._backlog is not None:
             dropped = self._backlog.add(out)
             if dropped is None:
-                statistics.slow_closed += 1
+                hub.statistics.slow_closed += 1
                 self.end("reads too slowly", abort=True)
             else:
-                statistics.publish_dropped += dropped
+                hub.statistics.publish_dropped += dropped
             return
-        if count > 1:
-            settings = self.hub.settings
-            bound = settings.service_write_soft if self.service else settings.write_soft
+        if len(out) > 1:
+            bound, _ = hub.settings.write_bounds(service=self.service)
+            size = sum(map(len, out))
             if size > bound:
                 out, dropped, _ = drop_oldest(out, size - bound)
-                statistics.publish_dropped += dropped
+                hub.statistics.publish_dropped += dropped
+        self.sent += hub.statistics.written(out, others, other_bytes)
         self.link.write(out)
 
     def suspend(self, work: Coroutine[object, object, None]) -> None:
@@ -377,7 +362,6 @@ class Connection:
         except MalformedPacketError as error:
             self._malformed(str(error))
         except Exception:
-            # Our own bug must cost this connection only.
             log.exception("internal error", peer=self.peer)
             self.end("internal error", abort=True)
         self.hub.statistics.messages_received += count

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from soul_broker import packets as mqtt
 from soul_broker.admission import Admission, Refusal
 from soul_broker.conduct import note_refusal, refuse
+from soul_broker.connection import AUTHENTICATING
 from soul_broker.gateway import Gateway
 from soul_broker.packets import Connect, Publish, Subscribe
 
@@ -28,7 +29,7 @@ async def admit(
         allowed = await gateway.authenticate(view, connection.gate.name)
     if allowed and connect.will is not None and gateway.filters:
         allowed = await gateway.permitted(view, connect.will.topic, "publish")
-    if not connection.waiting:
+    if connection.state != AUTHENTICATING:
         return
     if allowed:
         hub.accept(connection, connect, admission, view)

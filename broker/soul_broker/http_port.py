@@ -204,7 +204,7 @@ class HttpPort(asyncio.Protocol):
             transport.close()
             return
         self._transport = None
-        self._hub.closed(self)
+        self._hub.handed_over(self)
         link = WebSocketLink(self._hub, self.gate, accepted, self.peer if forwarded is None else forwarded)
         transport.set_protocol(link)
         link.connection_made(transport)

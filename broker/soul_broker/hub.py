@@ -1,7 +1,7 @@
 """Where connections meet: admission, subscriptions, routing, wills, sessions.
 
 The path of a message: `publish` (may its sender?) -> `route` (who receives it?) ->
-`Session.deliver` or `Connection.send` -> `flush`, once in each turn of the loop.
+`Session.deliver` or `Connection.send` -> `Connection.flush`, once in each turn of the loop.
 Nothing here does I/O; the loop's clock and `call_soon` are passed in.
 """
 
@@ -20,6 +20,7 @@ from soul_broker.connection import Connection
 from soul_broker.decoder import TopicMemory
 from soul_broker.endpoint import Endpoint
 from soul_broker.gateway import Gateway, Tap
+from soul_broker.outbox import Outbox
 from soul_broker.packets import Connect, Publish, Subscribe, Unsubscribe
 from soul_broker.registry import Registry
 from soul_broker.retained import RetainedMessages
@@ -53,7 +54,7 @@ class Hub:
         self.verifier = verifier
         self.admissions = Admissions(verifier, settings.connections)
         self.now = now
-        self._call_soon = call_soon
+        self.outbox = Outbox(call_soon)
         self.gateway: Gateway | None = None
         self.statistics = Statistics()
         self.topics = TopicMemory()
@@ -67,8 +68,6 @@ class Hub:
         self.tap: Tap | None = None
         """Told of every packet, where somebody wants to know."""
         self.turned_away_logged: float | None = None
-        self._dirty: list[Connection] = []
-        self._answers_come = False
 
     # Connections come and go.
 
@@ -96,6 +95,11 @@ class Hub:
             endpoint.gate.count -= 1
             if endpoint.origin is not None:
                 self.strangers.leave(endpoint.origin)
+
+    def handed_over(self, endpoint: Endpoint) -> None:
+        """Its socket is to be another endpoint's, which counts for itself: one socket, opened once."""
+        self.closed(endpoint)
+        self.statistics.sockets -= 1
 
     def connect(self, connection: Connection, connect: Connect) -> None:
         """Take the CONNECT of a connection; nothing is changed before it is admitted."""
@@ -330,40 +334,18 @@ class Hub:
                     self.gateway.unsubscribed(session, pattern)
         connection.send_control(mqtt.unsuback(packet.packet_id))
 
-    # Limits and the loop's turns.
-
-    def mark(self, connection: Connection) -> None:
-        """A connection has something to write in this turn of the loop."""
-        if not self._dirty:
-            self._call_soon(self.flush)
-        self._dirty.append(connection)
-
-    def heard(self) -> None:
-        """A client in this process was told something, and may answer in the next turn of the loop."""
-        self._answers_come = self._answers_come or bool(self._dirty)
-
-    def flush(self) -> None:
-        """Write what this turn of the loop gathered.
-
-        Where a client in this process has its turn after this one, its answers leave together
-        with the rest: one write for each socket.
-        """
-        if self._answers_come:
-            self._answers_come = False
-            self._call_soon(self._flush)
-        else:
-            self._flush()
-
-    def _flush(self) -> None:
-        dirty, self._dirty = self._dirty, []
-        for connection in dirty:
-            connection.flush()
+    # The clock.
 
     def tick(self) -> None:
         """Look at the deadlines that have passed."""
         now = self.now()
         for endpoint in self.wheel.due(now):
-            endpoint.wake(now)
+            try:
+                endpoint.wake(now)
+            except Exception:
+                # The others are off the wheel, and would never be looked at again.
+                log.exception("internal error", peer=endpoint.peer)
+                endpoint.abort()
         self.registry.expire(now)
         self.strangers.expire(now)
 
@@ -383,7 +365,7 @@ class Hub:
             if isinstance(endpoint, Connection):
                 endpoint.will = None
             endpoint.end(reason)
-        self._flush()
+        self.outbox.flush()
 
     def abort_all(self) -> None:
         """Give up on the connections that have not closed."""

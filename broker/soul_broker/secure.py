@@ -79,7 +79,7 @@ class Handshake(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """TLS is there."""
-        self._hub.closed(self)
+        self._hub.handed_over(self)
         secured = cast("asyncio.Transport", transport)
         protocol = self._listener.factory()
         secured.set_protocol(protocol)

@@ -92,3 +92,9 @@ class BrokerSettings:
 
     sys_interval: float = 10.0
     """Between two publications of `$SYS/broker/#`; 0 for none."""
+
+    def write_bounds(self, *, service: bool) -> tuple[int, int]:
+        """The soft and the hard bound of what waits for a client to read it."""
+        if service:
+            return self.service_write_soft, self.service_write_hard
+        return self.write_soft, self.write_hard

@@ -63,6 +63,7 @@ class Statistics:
     messages_sent: int
     publish_received: int
     publish_sent: int
+    """Given to a link: what was dropped before it counts there only."""
     publish_bytes_received: int
     publish_bytes_sent: int
     publish_dropped: int
@@ -85,6 +86,20 @@ class Statistics:
     slow_closed: int
     flooders_closed: int
     wills_published: int
+
+    def written(self, packets: list[bytes], controls: int, control_bytes: int) -> int:
+        """Count packets that are given to a link; so many of them, with so many bytes, are no PUBLISH.
+
+        Returns:
+            How many are a PUBLISH.
+        """
+        count = len(packets)
+        size = len(packets[0]) if count == 1 else sum(map(len, packets))
+        self.messages_sent += count
+        self.bytes_sent += size
+        self.publish_sent += count - controls
+        self.publish_bytes_sent += size - control_bytes
+        return count - controls
 
     def items(self) -> Iterator[tuple[str, int]]:
         """Name and value of every number."""

@@ -51,7 +51,7 @@ class Rest:
             "sessions": len(hub.registry.sessions),
             "users": len(hub.registry.users),
             "filters": hub.router.count,
-            "to write": len(hub._dirty),
+            "to write": len(hub.outbox),
             "tasks": len(asyncio.all_tasks()),
         }
 

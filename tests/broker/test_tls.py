@@ -243,6 +243,7 @@ async def test_a_secure_connection_leaves_nothing_behind(start: Start, certifica
     context = ssl.create_default_context(cafile=str(certificates.authority))
     hub = running.broker._hub
     await (await admitted(running, context)).silent()
+    assert running.broker.statistics.sockets == 1
     before = len(asyncio.all_tasks())
     for _ in range(3):
         clients = [await admitted(running, context) for _ in range(5)]

@@ -53,6 +53,7 @@ async def test_a_refusal_is_connack_5_and_a_close_frame(running: Running) -> Non
 
 async def test_ping_is_answered(running: Running) -> None:
     raw = await opened(running)
+    assert running.broker.statistics.sockets == 1
     raw.send(frame(b"there?", 9))
     assert await read_frame(raw) == (0x8A, b"there?")
 

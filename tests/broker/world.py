@@ -38,7 +38,8 @@ class MemoryLink:
     def close(self) -> None:
         self.open = False
 
-    abort = close
+    def abort(self) -> None:
+        self.open = False
 
     def pause_reading(self) -> None:
         self.reading = False

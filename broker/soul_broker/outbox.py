@@ -1,0 +1,58 @@
+"""Who has something to write: once for each connection and turn of the loop."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import structlog
+
+if TYPE_CHECKING:
+    from soul_broker.connection import Connection
+
+log = structlog.get_logger("soul_broker")
+
+
+class Outbox:
+    """The connections that have gathered packets in this turn. `call_soon` is the loop's."""
+
+    __slots__ = ("_answers_come", "_call_soon", "_marked")
+
+    def __init__(self, call_soon: Callable[[Callable[[], None]], object]) -> None:
+        self._call_soon = call_soon
+        self._marked: list[Connection] = []
+        self._answers_come = False
+
+    def __len__(self) -> int:
+        return len(self._marked)
+
+    def mark(self, connection: "Connection") -> None:
+        """A connection has something to write in this turn of the loop."""
+        if not self._marked:
+            self._call_soon(self._turn)
+        self._marked.append(connection)
+
+    def heard(self) -> None:
+        """A client in this process was told something, and may answer in the next turn of the loop."""
+        self._answers_come = self._answers_come or bool(self._marked)
+
+    def _turn(self) -> None:
+        """Write what this turn of the loop gathered.
+
+        Where a client in this process has its turn after this one, its answers leave together
+        with the rest: one write for each socket.
+        """
+        if self._answers_come:
+            self._answers_come = False
+            self._call_soon(self.flush)
+        else:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write all that was gathered."""
+        marked, self._marked = self._marked, []
+        for connection in marked:
+            try:
+                connection.flush()
+            except Exception:
+                # Our own bug must cost this connection only: the others would wait for ever.
+                log.exception("internal error", peer=connection.peer)
+                connection.end("internal error", abort=True)
