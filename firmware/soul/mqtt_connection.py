@@ -90,7 +90,8 @@ class Connection:
     async def serve(self, topics, on_up):
         """Subscribe, call `on_up`, and go on until the end of the connection, which raises."""
         pid = self._packets.take_id()
-        await self._write(self._packets.subscribe_packet(pid, topics))
+        subscribe = self._packets.subscribe_packet(pid, topics)
+        await asyncio.wait_for(self._write(subscribe), self._timing.sent / 1000)
         self._receiver = receiver = asyncio.create_task(self._receive(pid, on_up))
         tasks = [receiver, asyncio.create_task(self._send()), asyncio.create_task(self._keep())]
         try:
@@ -130,7 +131,7 @@ class Connection:
     def end(self, why):
         """End it; `serve` raises OSError(why)."""
         if self._receiver and not self._why:
-            self._why = why
+            self._why = why or "lost"
             self._receiver.cancel()
 
     def _over(self):
@@ -191,7 +192,7 @@ class Connection:
                 while await self._send_one():
                     pass
         except Exception as error:
-            self.end(str(error))
+            self.end(str(error) or repr(error))
 
     async def _send_one(self):
         if self._packets.owed():
@@ -236,6 +237,12 @@ class Connection:
     # ---- time --------------------------------------------------------------------------------------
 
     async def _keep(self):
+        try:
+            await self._watch()
+        except Exception as error:  # without it no wait would have an end
+            self.end(repr(error))
+
+    async def _watch(self):
         began = last = time.ticks_ms()
         while True:
             await asyncio.sleep_ms(_TICK_MS)

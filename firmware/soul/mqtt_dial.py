@@ -11,6 +11,8 @@ HOST = "refused: host"
 EXPIRED = "refused: certificate expired"
 NOT_YET = "refused: certificate not yet valid"
 
+_VERIFY_FAILED = -0x2700  # MBEDTLS_ERR_X509_CERT_VERIFY_FAILED
+
 # What mbedTLS says. A certificate of another authority may be old as well, so this one comes first.
 _SAYINGS = (
     ("not correctly signed", CERTIFICATE),
@@ -22,9 +24,9 @@ _SAYINGS = (
 
 def refusal(error):
     """Why we do not trust the server: a status, or None where `error` is another one."""
-    if not isinstance(
-        error, ValueError
-    ):  # what mbedTLS's refusal is raised as; umqtt.robust knows OSError only
+    if isinstance(error, OSError):  # of a build that has no words for it
+        return CERTIFICATE if error.args and error.args[0] == _VERIFY_FAILED else None
+    if not isinstance(error, ValueError):
         return None
     text = str(error)
     for saying, status in _SAYINGS:

@@ -209,8 +209,8 @@ class Link:
             stream = await self._dialer.open(self._timing.dial / 1000)
             self.beat = time.ticks_ms()
             self._connection = Connection(stream, self._packets, self._timing, self)
-            will = self._will() if self._will else None
-            await asyncio.wait_for(self._connection.introduce(will), self._timing.answer / 1000)
+            introducing = self._connection.introduce(self._last_will())
+            await asyncio.wait_for(introducing, self._timing.answer / 1000)
             await self._connection.serve(self._topics, self._up)
         except Refused as error:
             refused = _CODES.get(error.code)
@@ -264,8 +264,7 @@ class Link:
         try:
             token = await new_token()
         except Exception as error:
-            self.failures += 1
-            self.error = str(error)
+            self._failed(error)
             return
         if token:
             self._packets.pswd = token
@@ -285,6 +284,13 @@ class Link:
         if self._log:
             self._log(f"link: {size} bytes on {topic} are too many")
 
+    def _last_will(self):
+        try:
+            return self._will() if self._will else None
+        except Exception as error:
+            self._failed(error)
+            return None
+
     def _call(self, callback, *args):
         """Whatever is wrong with one message or the display, the link goes on."""
         if callback is None:
@@ -292,6 +298,9 @@ class Link:
         try:
             callback(*args)
         except Exception as error:
-            self.failures += 1
-            if self._log:
-                self._log(f"link: {error!r} in a callback")
+            self._failed(error)
+
+    def _failed(self, error):
+        self.failures += 1
+        if self._log:
+            self._log(f"link: {error!r} in a callback")

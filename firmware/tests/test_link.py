@@ -5,6 +5,7 @@ import struct
 
 from soul import mqtt_link
 from soul.mqtt_connection import LinkDown
+from soul.mqtt_dial import refusal
 
 CONFIG = {"host": "h", "port": 1, "user": "alice", "device": "d", "token": "t", "ca": None}
 ACCEPTED = b"\x20\x02\x00\x00"
@@ -312,6 +313,35 @@ async def test_another_token_is_asked_for_when_it_is_refused():
     await device.online()
     assert device.said == ["connecting", "refused: token", "online", "up"]
     await device.end()
+
+
+async def test_a_will_that_fails_keeps_nobody_offline():
+    def will():
+        raise ValueError("no will")
+
+    device = Device(will=will)
+    await device.online()
+    assert device.link.failures == 1
+    assert device.said == ["connecting", "online", "up"]
+    await device.end()
+
+
+def test_what_mbedtls_says_is_a_status():
+    for saying, status in (
+        ("\nThe certificate is not correctly signed by the trusted CA\n", "refused: certificate"),
+        (
+            "\nThe certificate validity has expired\nThe certificate is not correctly signed",
+            "refused: certificate",
+        ),
+        ("\nThe certificate Common Name (CN) does not match with the expected CN\n", "refused: host"),
+        ("\nThe certificate validity has expired\n", "refused: certificate expired"),
+        ("\nThe certificate validity starts in the future\n", "refused: certificate not yet valid"),
+        ("\nThe certificate is signed with an unacceptable hash.\n", "refused: certificate"),
+    ):
+        assert refusal(ValueError(saying)) == status
+    assert refusal(OSError(-0x2700)) == "refused: certificate"
+    for error in (OSError(111), OSError(), EOFError(), KeyError("x")):
+        assert refusal(error) is None
 
 
 async def test_connecting_again_is_done_at_once_when_asked():
