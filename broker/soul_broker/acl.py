@@ -60,6 +60,9 @@ class Rules(Protocol):
     def may_subscribe(self, pattern: str) -> bool:
         """Whether `pattern`, a well formed filter, may be subscribed to."""
 
+    def own(self, pattern: str) -> str:
+        """The same filter; the string that is held already, where there is one."""
+
 
 @dataclass(frozen=True, slots=True)
 class Permissions:
@@ -88,6 +91,13 @@ class Permissions:
         """Whether `pattern`, a well formed filter, may be subscribed to."""
         # Who keeps to the contract subscribes to what is granted, word for word.
         return pattern in self.subscribe or any(contains(granted, pattern) for granted in self.subscribe)
+
+    def own(self, pattern: str) -> str:
+        """The same filter; where it is granted word for word, the string that is held already."""
+        for granted in self.subscribe:
+            if granted == pattern:
+                return granted
+        return pattern
 
     def may_receive(self, topic: str) -> bool:
         """Whether `topic` may be delivered; SoulBroker need not ask, see the module."""
@@ -140,6 +150,10 @@ class _Everything:
     def may_subscribe(self, pattern: str) -> bool:
         """Any filter within our bounds."""
         return within_bounds(pattern)
+
+    def own(self, pattern: str) -> str:
+        """The same."""
+        return pattern
 
 
 EVERYTHING: Final[Rules] = _Everything()

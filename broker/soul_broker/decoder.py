@@ -97,8 +97,12 @@ class Decoder:
         return len(self._data) - self._position
 
     def done(self) -> bool:
-        """Whether `next_packet` has no byte to look at: None, without asking."""
-        return self._position == len(self._data)
+        """Whether no byte is left for `next_packet`; what was read already is held no longer."""
+        if self._position < len(self._data):
+            return False
+        self._data = b""
+        self._position = 0
+        return True
 
     def last_packet(self) -> bytes:
         """The bytes of what `next_packet` gave last."""

@@ -305,6 +305,8 @@ class Hub:
                 self.statistics.subscribe_refused += 1
                 note_refusal(connection, "subscribe", pattern)
                 continue
+            if connection.rules is not None:
+                pattern = connection.rules.own(pattern)  # noqa: PLW2901 (equal, and 120 bytes less)
             session.subscriptions[pattern] = qos
             self.router.subscribe(session, pattern, qos)
             if self.gateway is not None:

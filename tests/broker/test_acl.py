@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from soul_broker.acl import compile_grant, contains, matches
+from soul_broker.acl import EVERYTHING, compile_grant, contains, matches
 from soul_protocol.roles import Grant, Identity, Role, Scope, grant_for
 
 LEVELS = ("", "a", "b", "$s")
@@ -171,3 +171,11 @@ def test_service() -> None:
     assert "other" not in publish and "$SYS/x" not in publish and "broker/close" in publish
     assert "#" in subscribe or "$SYS/#" in subscribe
     assert not {"soul/#", "other"} & set(subscribe)
+
+
+def test_a_filter_that_is_granted_word_for_word_is_held_once() -> None:
+    permissions = compile_grant(grant_for(Identity("alice", Role.DEVICE, DEVICE)))
+    for granted in permissions.subscribe:
+        assert permissions.own("".join(granted)) is granted
+    for rules, pattern in (permissions, "soul/v1/alice/all/state"), (EVERYTHING, permissions.subscribe[0]):
+        assert rules.own(pattern) is pattern

@@ -138,3 +138,21 @@ def test_a_connect_shows_no_password() -> None:
     packet = GOOD["connect"][1]
     assert isinstance(packet, Connect)
     assert "b'p'" not in repr(packet)
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_what_was_read_is_held_no_longer(name: str) -> None:
+    raw, _ = GOOD[name]
+    decoder = Decoder(1 << 20, TopicMemory())
+    decoder.feed(raw + raw[:1])
+    assert decoder.next_packet() is not None
+    assert decoder.last_packet() == raw
+    assert not decoder.done()
+    assert decoder.next_packet() is None
+    assert decoder.done()
+    assert decoder.pending() == 1
+    decoder.feed(raw[1:])
+    assert decoder.next_packet() is not None
+    assert decoder.done()
+    assert decoder.last_packet() == b""
+    assert decoder.next_packet() is None
