@@ -156,6 +156,20 @@ def _usage(*, sign_certificates: bool) -> x509.KeyUsage:
     )
 
 
+def names_of(certificate: Path) -> tuple[str, ...]:
+    """The names and addresses that a server certificate (PEM) is good for.
+
+    Raises:
+        CertificateError: it cannot be read, or names none.
+    """
+    try:
+        found = x509.load_pem_x509_certificate(certificate.read_bytes())
+        named = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (OSError, ValueError, x509.ExtensionNotFound) as error:
+        raise CertificateError(f"no names in {certificate}: {error}") from error
+    return tuple(str(name.value) for name in named)
+
+
 def _names() -> Iterator[x509.GeneralName]:
     """What clients of the local network may call this machine."""
     hostname = socket.gethostname().lower()

@@ -25,7 +25,8 @@ PANEL: Final = "Server"
 _REVOKE: Final = "revoke"
 
 
-def _ttl(text: str) -> str:
+def checked_ttl(text: str) -> str:
+    """A duration as it was given, if it is one."""
     try:
         parse_ttl(text)
     except ValueError as error:
@@ -57,7 +58,10 @@ ScopeWords = Annotated[
     ),
 ]
 Ttl = Annotated[
-    str, typer.Option("--ttl", callback=_ttl, metavar="TIME", help="How long it lives: 90s, 15m, 4h or 30d.")
+    str,
+    typer.Option(
+        "--ttl", callback=checked_ttl, metavar="TIME", help="How long it lives: 90s, 15m, 4h or 30d."
+    ),
 ]
 
 
@@ -81,7 +85,7 @@ def user_add(name: Name, *, password_stdin: PasswordStdin = False, data_dir: Dat
     Example: soul-connect user add alice --password-stdin < password.txt
     """
     password = _password_from_stdin() if password_stdin else None
-    with _accounts(data_dir) as accounts:
+    with accounts_of(data_dir) as accounts:
         accounts.add(name, password)
     more = "" if password else f" `soul-connect user password {name}` lets them log in to the page."
     _say(f"{name} is added.{more}")
@@ -92,7 +96,7 @@ def user_list(*, data_dir: DataDir = None) -> None:
 
     Example: soul-connect user list
     """
-    with _accounts(data_dir) as accounts:
+    with accounts_of(data_dir) as accounts:
         users = accounts.users()
     if not users:
         _say("There are no users yet; `soul-connect user add NAME` makes one.")
@@ -108,7 +112,7 @@ def user_remove(name: Name, *, data_dir: DataDir = None) -> None:
 
     Example: soul-connect user remove alice
     """
-    with _accounts(data_dir) as accounts:
+    with accounts_of(data_dir) as accounts:
         accounts.remove(name)
     _say(f"{name} is removed.")
 
@@ -126,7 +130,7 @@ def user_password(name: Name, *, password_stdin: PasswordStdin = False, data_dir
         password = getpass(f"New password of {name}: ")
     else:
         raise CliError(Exit.USAGE, "There is no terminal to ask on; use --password-stdin.")
-    with _accounts(data_dir) as accounts:
+    with accounts_of(data_dir) as accounts:
         accounts.set_password(name, password)
     _say(f"{name} has a new password.")
 
@@ -163,7 +167,7 @@ def token(
         import uuid
 
         device = str(uuid.uuid4())
-    with _accounts(data_dir) as accounts:
+    with accounts_of(data_dir) as accounts:
         issued = accounts.issue(
             name,
             role,
@@ -177,7 +181,7 @@ def token(
 def _revoke(taken_back: str | None, data_dir: Path | None) -> None:
     if taken_back is None:
         raise CliError(Exit.USAGE, "`token revoke` needs the token, or its jti.")
-    with _accounts(data_dir) as accounts:
+    with accounts_of(data_dir) as accounts:
         change = accounts.revoke(taken_back)
     _say(f"The token {change.jti} of {change.user} is revoked.")
 
@@ -202,7 +206,7 @@ def invite(
     """
     settings = ServerSettings.load(config, {"data_dir": data_dir, "public_url": url})
     base = settings.public_url or f"http://127.0.0.1:{settings.http_port or 8080}"
-    with _accounts(settings.data_dir) as accounts:
+    with accounts_of(settings.data_dir) as accounts:
         invitation = accounts.invite(name, _scopes(scope), ttl=parse_ttl(ttl))
     # In the fragment: it is never sent, so no log of a proxy has it.
     link = f"{base.rstrip('/')}/#invite={invitation.code}"
@@ -246,7 +250,8 @@ def check(*, data_dir: DataDir = None) -> None:
 
 
 @contextlib.contextmanager
-def _accounts(data_dir: Path | None) -> "Iterator[Accounts]":
+def accounts_of(data_dir: Path | None) -> "Iterator[Accounts]":
+    """The accounts of a data directory; what they raise ends the command."""
     with _failures():
         from soul_coordinator.accounts import Accounts
 

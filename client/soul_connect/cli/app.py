@@ -7,7 +7,18 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from soul_connect.cli import accounts, conformance, doctor, look, manage, mpris, player, remote, server
+from soul_connect.cli import (
+    accounts,
+    conformance,
+    doctor,
+    look,
+    manage,
+    mpris,
+    player,
+    provision,
+    remote,
+    server,
+)
 from soul_connect.cli.exits import end_with
 
 HELP = """Your music on all your devices: look, control, and hand it from one to another.
@@ -49,7 +60,7 @@ def build() -> typer.Typer:
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    for module in (look, mpris, remote, player, manage, server, accounts, doctor, conformance):
+    for module in (look, mpris, remote, player, manage, server, accounts, provision, doctor, conformance):
         module.register(app)
     return app
 
