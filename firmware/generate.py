@@ -1,9 +1,11 @@
-"""Writes `soul/contract.py` from `soul_protocol`; `--check` says whether it is up to date.
+"""Writes `soul/contract.py` from `soul_protocol`, and `package.json`; `--check` compares them.
 
 The firmware has no room for pydantic: it gets the topics, the numbers it uses, and of each message
-that it reads the fields with a letter that says what belongs there.
+that it reads the fields with a letter that says what belongs there. `package.json` names the device's
+files for MicroPython's package manager, mip.
 """
 
+import json
 import sys
 from pathlib import Path
 from typing import Any, Final
@@ -13,6 +15,7 @@ from soul_protocol.errors import Code
 from soul_protocol.wire import Wire
 
 PAGE: Final = Path(__file__).parent / "soul" / "contract.py"
+PACKAGE: Final = Path(__file__).parent / "package.json"
 
 NUMBERS: Final = (
     "PROTOCOL_VERSION", "TRACK_ID_CHARACTERS", "NAME_CHARACTERS", "REPORTED_IDS", "SAFE_INTEGER",
@@ -124,16 +127,23 @@ def render() -> str:
     return "\n".join(lines)
 
 
+def package() -> str:
+    """The text of `package.json`: what is installed where, from beside it."""
+    own = sorted(path.name for path in PAGE.parent.glob("*.py"))
+    files = ["boot.py", "main.py", *(f"soul/{name}" for name in own)]
+    return json.dumps({"urls": [[file, file] for file in files], "deps": [], "version": "1"}, indent=1) + "\n"
+
+
 def main(arguments: list[str]) -> int:
-    """Write it, or with `--check` compare. Returns the exit code."""
-    text = render()
-    if "--check" not in arguments:
-        PAGE.write_text(text, encoding="utf-8")
-        return 0
-    if PAGE.is_file() and PAGE.read_text(encoding="utf-8") == text:
-        return 0
-    print("firmware/soul/contract.py differs from the contract; run `make schema`", file=sys.stderr)
-    return 1
+    """Write them, or with `--check` compare. Returns the exit code."""
+    stale = 0
+    for file, text in ((PAGE, render()), (PACKAGE, package())):
+        if "--check" not in arguments:
+            file.write_text(text, encoding="utf-8")
+        elif not file.is_file() or file.read_text(encoding="utf-8") != text:
+            print(f"{file} is out of date; run `make schema`", file=sys.stderr)
+            stale = 1
+    return stale
 
 
 if __name__ == "__main__":

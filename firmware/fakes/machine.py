@@ -65,7 +65,7 @@ class I2S:
     """A DAC that plays what it is given, at the sample rate, and keeps it.
 
     `heard` has every byte that went out, of all that were made; `silence` counts those (bytes) for
-    which there was nothing. With the environment's FAKE_I2S, they are also written to that file.
+    which there was nothing. With FAKE_I2S in the environment, they are written to that file instead.
     """
 
     TX, MONO, STEREO = 1, 0, 1
@@ -117,10 +117,11 @@ class I2S:
             if not out:
                 I2S.silence += due
                 break
-            I2S.heard += out
             if self._file:
                 with open(self._file, "ab") as file:
                     file.write(out)
+            else:
+                I2S.heard += out
             self._dma = self._dma[len(out) :]
             due -= len(out)
         self._refill()

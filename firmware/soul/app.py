@@ -6,6 +6,7 @@ watchdog starts the chip again.
 """
 
 import asyncio
+import binascii
 import json
 import sys
 import time
@@ -13,13 +14,23 @@ import time
 from soul import clock, ota
 from soul.buttons import Buttons
 from soul.dap import Dap
-from soul.mqtt_link import MAX_PAYLOAD, Link
+from soul.mqtt_link import Link
 from soul.status import Console, Led, describe
 from soul.store import Keeper, Store
 from soul.supervisor import TIMEOUT, Supervisor
 from soul.wifi import Wifi
 
 STATE = "state.json"
+PAYLOAD = 12 * 1024
+"""The largest message (bytes) to be sent here: 260 tracks. Half of what the link takes: while one queue is
+read and another is there, three of them are in memory."""
+
+UPDATES_EVERY = 24 * 3600
+"""How often (s) to look for another version."""
+
+GOODBYE = 3
+"""How long (s) the broker may take to acknowledge the goodbye."""
+
 IDLE_WAIT = 0.5
 """The longest nap (s) of the player's loop: it looks at its clock, its flash and its status then."""
 
@@ -37,7 +48,7 @@ def load_config(path="config.json"):
         if not config.get(name):
             raise ValueError("config.json has no " + name + "; `soul-connect provision` writes one")
     config.setdefault("port", 8883)
-    config.setdefault("max_payload_bytes", MAX_PAYLOAD)
+    config.setdefault("max_payload_bytes", PAYLOAD)
     if isinstance(config.get("ca"), str) and not config["ca"].startswith("-----"):
         with open(config["ca"]) as file:
             config["ca"] = file.read()
@@ -106,7 +117,7 @@ class App:
     # What the parts call
 
     def _message(self, topic, payload):
-        self.dap.received(topic, payload)
+        self.dap.received(topic, payload, self.link.retained)
         self._turn.set()
 
     def _up(self):
@@ -123,8 +134,9 @@ class App:
 
     async def _before(self, link):
         """A network and the time, before TLS: certificates have dates, and there is no battery."""
+        self.dap.attempt()
         link.tell("wifi")
-        await self._wifi.up()
+        await self._wifi.up(alive=lambda: link.tell("wifi"))
         if not clock.is_set() or self._config.get("ntp_always"):
             link.tell("clock")
             server = self._config.get("ntp", "pool.ntp.org")
@@ -187,6 +199,34 @@ class App:
                 led.beat()
             await asyncio.sleep(0.25)
 
+    async def _updates(self):
+        """Look for another version now and then, while it is quiet."""
+        base, key = self._config.get("update_url"), self._config.get("update_key")
+        while base and key:
+            await asyncio.sleep(self._config.get("update_after", 60))
+            if self.dap.renderer.table.playing or self.dap.session.phase != "registered":
+                continue
+            try:
+                version = await ota.fetch(base, binascii.unhexlify(key))
+            except (ota.UpdateError, OSError) as error:
+                print("update:", error)
+                await asyncio.sleep(UPDATES_EVERY)
+                continue
+            print("update: version", version)
+            ota.swap(version)
+            await self.leave()
+            self._machine.reset()
+
+    async def leave(self):
+        """Say goodbye, and see it acknowledged; the music stops."""
+        self.dap.renderer.table.pause()
+        if self.link.online:
+            try:
+                await asyncio.wait_for(self.link.publish(*self.dap.goodbye()), GOODBYE)
+            except (OSError, asyncio.TimeoutError):
+                pass  # then it is the will that tells
+        await self.link.close()
+
     async def run(self):
         """For ever. Ends only where this id is in use elsewhere, or when cancelled."""
         watchdog = self._machine.WDT(timeout=TIMEOUT)
@@ -194,7 +234,7 @@ class App:
         supervisor = Supervisor(watchdog, beats)
         parts = [self.link, self.engine, self._buttons, supervisor]
         tasks = [asyncio.create_task(part.run()) for part in parts]
-        tasks += [asyncio.create_task(self._publish()), asyncio.create_task(self._blink())]
+        tasks += [asyncio.create_task(work()) for work in (self._publish, self._blink, self._updates)]
         try:
             await self._live()
         finally:
@@ -203,15 +243,20 @@ class App:
 
 
 def main():
-    """Play until power-off."""
+    """Play until power-off. Returns 0 where someone at the serial console wanted the prompt, else 1."""
     try:
         config = load_config()
     except (OSError, ValueError) as error:
         print("status trouble", error)
         return 1
+    app = None
     try:
-        asyncio.run(App(config).run())
+        app = App(config)
+        asyncio.run(app.run())
     except KeyboardInterrupt:
+        # Someone at the serial console. MicroPython's loop goes on where it was.
+        if app is not None and sys.implementation.name == "micropython":
+            asyncio.run(app.leave())
         return 0
     except Exception as error:
         if hasattr(sys, "print_exception"):

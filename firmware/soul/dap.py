@@ -111,11 +111,14 @@ class Dap:
 
     # The connection
 
-    def will(self):
-        """Topic, payload and QoS of the last will; makes the `conn` of the next connection."""
+    def attempt(self):
+        """A connection is tried; if the last one was as well, that came to nothing."""
         if self._attempted:
             self.session.failed()
         self._attempted = True
+
+    def will(self):
+        """Topic, payload and QoS of the last will; makes the `conn` of the next connection."""
         self._conn = random_hex(8)
         return self._up + UP_WILL, encode({"type": "connection_lost", "conn": self._conn}), 1
 
@@ -142,10 +145,10 @@ class Dap:
 
     # Messages
 
-    def received(self, topic, payload):
+    def received(self, topic, payload, retained=False):
         """A message came. What breaks the contract changes nothing."""
-        if not len(payload):
-            return
+        if not len(payload) or (retained and topic != COORDINATOR):
+            return  # nothing else that is said to a device is ever retained
         message = decode(payload)
         kind = "" if message is None else message["type"]
         if message is None or kind not in self._kinds.get(topic, ()) or not is_sound(message, MESSAGES[kind]):

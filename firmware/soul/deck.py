@@ -4,14 +4,52 @@ Indexes are absolute. This device knows but a window of a large queue: `tracks` 
 `offset`, of `length` altogether.
 """
 
+from array import array
+
+PAGE = 8
+"""Tracks in one piece of memory: where that is short and fragmented, large pieces are hard to find."""
+
+
+class Tracks:
+    """Tracks in little more memory than they have letters: a list of 500 UUIDs takes three times as much."""
+
+    def __init__(self, tracks=()):
+        """`tracks`: a list, which is taken apart on the way, so that its memory is free for this."""
+        self._count = len(tracks)
+        self._pages = []  # (letters, where each track ends in them)
+        for first in range(0, self._count, PAGE):
+            here = [track.encode() for track in tracks[first : first + PAGE]]
+            ends, end = array("H", bytes(2 * len(here))), 0
+            for place, letters in enumerate(here):
+                end += len(letters)
+                ends[place] = end
+                if isinstance(tracks, list):
+                    tracks[first + place] = None
+            self._pages.append((b"".join(here), ends))
+
+    def __len__(self):
+        return self._count
+
+    def __getitem__(self, place):
+        letters, ends = self._pages[place // PAGE]
+        place %= PAGE
+        return letters[ends[place - 1] if place else 0 : ends[place]].decode()
+
+
+def packed(message, name):
+    """The tracks of a message in little memory, in the place of its list."""
+    if not isinstance(message[name], Tracks):
+        message[name] = Tracks(message[name])
+    return message[name]
+
 
 class Deck:
     """A queue, the current index in it, and its modes. Never changed: each change is a new deck."""
 
     def __init__(self, tracks=(), offset=0, length=None, index=0, shuffle=False, repeat="off", rev=0):
-        self.tracks = tracks
+        self.tracks = tracks if isinstance(tracks, Tracks) else Tracks(tuple(tracks))
         self.offset = offset
-        self.length = len(tracks) if length is None else length
+        self.length = len(self.tracks) if length is None else length
         self.index = index
         self.shuffle = shuffle
         self.repeat = repeat
@@ -21,7 +59,7 @@ class Deck:
     def of(state):
         """The deck that a canonical state describes."""
         return Deck(
-            state["queue"],
+            packed(state, "queue"),
             state.get("queue_offset", 0),
             state.get("queue_length"),
             state["queue_position"],
@@ -51,22 +89,26 @@ class Deck:
         """The same deck at another index."""
         return Deck(self.tracks, self.offset, self.length, index, self.shuffle, self.repeat, self.rev)
 
+    def bare(self):
+        """The same deck with none of its tracks in sight."""
+        return Deck((), self.offset, self.length, self.index, self.shuffle, self.repeat, self.rev)
+
     def with_repeat(self, mode):
         """The same deck in another repeat mode."""
         return Deck(self.tracks, self.offset, self.length, self.index, self.shuffle, mode, self.rev)
 
     def with_queue(self, command):
         """The deck after `set_queue`."""
-        return self._window(command, command["tracks"], command["start_index"], self.shuffle, None)
+        return self._window(command, packed(command, "tracks"), command["start_index"], self.shuffle, None)
 
     def with_shuffle(self, command):
         """The deck after `set_shuffle`."""
         index, shuffle = command["queue_position"], command["enabled"]
-        return self._window(command, command["queue"], index, shuffle, None)
+        return self._window(command, packed(command, "queue"), index, shuffle, None)
 
     def with_window(self, command):
         """The deck with another part of its queue in sight."""
-        return self._window(command, command["queue"], self.index, self.shuffle, self.length)
+        return self._window(command, packed(command, "queue"), self.index, self.shuffle, self.length)
 
     def _window(self, command, tracks, index, shuffle, length):
         length = command.get("queue_length", length)

@@ -46,7 +46,6 @@ class Handover:
         self._prepared = (transfer, self._station.now() + PREPARED_DROPPED_AFTER)
         if not table.put_on(Deck.of(state), renderer.position_now(state), False, skip=False):
             self._say("playback_ready", transfer)
-        renderer.slim()
 
     def start(self, order):
         """Play, from the position that the state has by now."""
@@ -73,7 +72,6 @@ class Handover:
             table.seek(position_at(state, at))
         else:
             table.put_on(deck, position_at(state, at), False, skip=False)
-        renderer.slim()
         if not table.loading and (not state["is_playing"] or table.track is None):
             self._sound()
 

@@ -14,7 +14,7 @@ Moments without a word are ms of `soul.clock.Uptime`; server moments are the coo
 """
 
 from soul.contract import COMMANDS, INVALID_COMMAND, NOT_ACTIVE, TICK_EVERY, TIMEOUT
-from soul.deck import Deck
+from soul.deck import Deck, packed
 from soul.execution import execute
 from soul.handover import Handover, position_at
 from soul.ledger import Ledger
@@ -61,6 +61,7 @@ class Renderer:
         self._handover.drop()
         self._last_known = None
         state = self.state = registered["current_state"]
+        packed(state, "queue")
         # Not the maximum: a coordinator restored from a backup counts from there.
         self.highest = state["epoch"]
         if state["device_id"] == self._station.device:
@@ -75,7 +76,6 @@ class Renderer:
                 window = {"queue_offset": 0, "queue_length": len(state["queue"])}
                 window.update(state)
                 self.table.rearrange(self.table.deck.with_window(window))
-            self.slim()
             self.report()
         elif self.epoch is not None:
             self.go_idle()
@@ -286,6 +286,8 @@ class Renderer:
         self._handover.finish()
         if self.table.track is None and not self.table.deck.length and state is not None:
             self.table.deck = Deck.of(state)
+        if state is not None and kind in ("set_queue", "set_shuffle", "set_window"):
+            state["queue"] = ()  # it is another one from now on
         resume_at = 0
         if state is not None and state["track_id"] == self.table.deck.track():
             resume_at = state["position_ms"]
@@ -307,11 +309,6 @@ class Renderer:
         self._claiming = self._unclaimed = False
         self.epoch, self.state = epoch, state
 
-    def slim(self):
-        """The queue of the state is on the table: memory for one of them."""
-        if self.state is not None:
-            self.state["queue"] = ()
-
     def go_idle(self):
         """Silent, and no longer the active one."""
         self.epoch = self._tick_at = None
@@ -324,8 +321,9 @@ class Renderer:
         self._claiming, self._unclaimed = True, False
         self._handover.forget_prepared()
         state = self._reported(self._station.now())
-        if len(self.table.deck.tracks) == self.table.deck.length:
-            state["queue"] = self.table.deck.tracks
+        tracks = self.table.deck.tracks
+        if len(tracks) == self.table.deck.length:
+            state["queue"] = [tracks[place] for place in range(len(tracks))]
         self._station.claim(state)
 
     def server_now(self, state):

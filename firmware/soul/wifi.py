@@ -21,8 +21,8 @@ class Wifi:
         """Whether there is a network, with an address."""
         return self._station.isconnected()
 
-    async def up(self, seconds=ATTEMPT):
-        """Return when there is a network.
+    async def up(self, seconds=ATTEMPT, alive=None):
+        """Return when there is a network; calls `alive` while it waits, if given.
 
         Raises:
             OSError: not in time; the next call begins anew.
@@ -38,6 +38,8 @@ class Wifi:
         for _ in range(int(seconds * 10)):
             if station.isconnected():
                 return
+            if alive is not None:
+                alive()
             await asyncio.sleep(0.1)
         station.disconnect()
         raise OSError("no network " + self._ssid)

@@ -121,6 +121,7 @@ class Rig:
         return id
 
     def connect(self):
+        self.dap.attempt()
         will = self.dap.will()
         self.conn = json.loads(will[1])["conn"]
         self.dap.up()

@@ -179,7 +179,7 @@ def test_long_lives_and_failed_attempts_are_no_displacement():
     for _ in range(5):
         rig.arrive()
         rig.dap.down()
-        rig.dap.will()  # an attempt that comes to nothing
+        rig.dap.attempt()  # which comes to nothing
     assert rig.dap.session.phase == "away"
 
 

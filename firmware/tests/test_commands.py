@@ -294,6 +294,8 @@ def test_malformed_messages_change_nothing_and_never_stop_it():
         for topic in (execute, reply, "soul/v1/alice/all/position", "soul/v1/coordinator", "elsewhere"):
             rig.dap.received(topic, payload)
     rig.dap.received(reply, b'{"type":"stop_playback","epoch":9,"reason":"claimed"}')  # the wrong place
+    stop = b'{"type":"stop_playback","epoch":9,"reason":"claimed"}'
+    rig.dap.received(execute, stop, retained=True)  # nothing said to a device is
     assert rig.dap.malformed > 80
     assert table(rig).playing and table(rig).track == before
     wrong = {"type": "set_queue", "tracks": ["a", 7], "start_index": 0, "queue_rev": 9}
