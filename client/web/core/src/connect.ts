@@ -252,6 +252,7 @@ export class PageConnect extends Controls implements Connect {
 
   async #enter(): Promise<void> {
     this.#reason = null;
+    this.#changed();
     const free = await this.#options.tab.acquire(this.#taken);
     if (!this.#running || this.#account.facts === null || this.#lifeline !== null) return;
     if (free) this.#connect();

@@ -3,6 +3,7 @@
 import { describe, expect, it } from "vitest";
 
 import { Identity } from "../../src/identity.ts";
+import type { Wish } from "../../src/requests.ts";
 import { COORDINATOR, device, ME, OTHER, registered, state } from "./samples.ts";
 import { CONN, Stage } from "./stage.ts";
 
@@ -258,11 +259,12 @@ describe("requests", () => {
     stage.arrive();
     stage.command({ type: "pause" });
     expect(stage.said()).toMatchObject([{ topic: "command" }]);
-    for (const wish of [
+    const wishes: readonly Wish[] = [
       { type: "command", command: { type: "set_queue", tracks: [], start_index: 0 }, target: null },
       { type: "transfer", device: OTHER, options: null },
       { type: "forget", device: OTHER },
-    ] as const) {
+    ];
+    for (const wish of wishes) {
       stage.request(wish);
       const actions = stage.take();
       expect(actions).toMatchObject([{ type: "failed", failure: { code: "not_authorized" } }]);

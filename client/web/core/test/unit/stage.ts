@@ -167,7 +167,7 @@ export class Stage {
   }
 }
 
-function placeOf(message: MessageDown): string {
+export function placeOf(message: MessageDown): string {
   switch (message.type) {
     case "execute_command":
     case "prepare_playback":
