@@ -35,9 +35,13 @@ class Pocket:
         (folder / "config.json").write_text(json.dumps(config))
         self.process = self._begin()
 
-    def _begin(self) -> Process:
+    def boot(self) -> None:
+        """Run what runs before the player."""
+        self.process = self._begin("boot.py")
+
+    def _begin(self, program: str = "main.py") -> Process:
         heap = f"-X heapsize={self._heap}" if self._heap else ""
-        script = f'cd "{self.folder}" && exec "{MICROPYTHON}" {heap} "{self._code}/main.py"'
+        script = f'cd "{self.folder}" && exec "{MICROPYTHON}" {heap} "{self._code}/{program}"'
         path = ":".join([*path_of(self._code), ".frozen"])
         sound = str(self.folder / "sound.raw")
         return Process(["sh", "-c", script], env={"MICROPYPATH": path, "FAKE_I2S": sound})

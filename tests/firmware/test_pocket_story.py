@@ -1,10 +1,12 @@
 """The hardware player end to end: the real MicroPython, broker and coordinator, over TLS, and real audio."""
 
 import json
+import secrets
 import shutil
 import signal
 import struct
 import subprocess
+import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -17,7 +19,7 @@ from typing import Any
 import pytest
 
 from e2e.proxy import Proxy
-from firmware.board import micropython
+from firmware.board import FIRMWARE, micropython
 from firmware.houses import House
 from firmware.pocket import compiled, files, pocket
 from serving import Process
@@ -315,3 +317,33 @@ def test_whatever_comes_down_the_wire_it_goes_on(home: Home, tmp_path: Path) -> 
         home.run("play")
         assert home.until(lambda state: state.is_playing).device_id == player.id
         assert player.process.returncode is None
+
+
+def test_a_newer_firmware_is_fetched_swapped_in_and_kept_once_it_is_online(
+    home: Home, tmp_path: Path
+) -> None:
+    flash, key = tmp_path / "flash", secrets.token_hex(32)
+    shutil.copytree(FIRMWARE / "soul", flash / "soul", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("boot.py", "main.py"):
+        shutil.copy(FIRMWARE / name, flash)
+    (flash / "soul" / "old.py").touch()  # the new one has no such file
+    (tmp_path / "update.key").write_text(key)
+    maker = [sys.executable, str(FIRMWARE / "update.py"), "--key", str(tmp_path / "update.key")]
+    subprocess.run([*maker, "--version", "2", str(tmp_path / "update")], check=True, capture_output=True)
+    with files(tmp_path / "update") as address:
+        wanted: dict[str, Any] = {
+            "update_url": address,
+            "update_key": key,
+            "update_after": 0.1,
+            "engine": "simulated",
+        }
+        with pocket(home.house, tmp_path, home.user, home.token, code=flash, **wanted) as player:
+            player.process.line("update: version 2")
+            assert player.process.wait(20) == 3  # it starts again
+            assert (flash / "soul.old" / "old.py").exists() and not (flash / "soul" / "old.py").exists()
+            player.boot()
+            assert player.process.wait(20) == 0 and player.process.lines == ["version on trial"]
+            player.restart()
+            player.shows("idle")
+            until(lambda: not (flash / "soul.old").exists(), what="it stays")
+            assert player.process.line("update: nothing newer")
