@@ -32,11 +32,8 @@ class Admission:
     key: SessionKey
     rules: Rules
     token: Token | None = None
-
-    @property
-    def service(self) -> bool:
-        """Whether it is a service, such as the coordinator."""
-        return self.token is not None and self.token.role is Role.SERVICE
+    service: bool = False
+    """Whether it is a service, such as the coordinator."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +108,7 @@ class Admissions:
         token = verifier.verify(connect.username, connect.password, connect.client_id)
         identity = token.identity(connect.client_id)
         key = SessionKey(token.sub, token.role.value, connect.client_id or _made_id())
-        return Admission(key, compile_grant(grant_for(identity)), token)
+        return Admission(key, compile_grant(grant_for(identity)), token, token.role is Role.SERVICE)
 
 
 def may_leave(rules: Rules, will: Will) -> bool:

@@ -91,14 +91,14 @@ class Connection:
         "will",
     )
 
-    def __init__(self, hub: "Hub", link: "Link", gate: "Gate", peer: str) -> None:
+    def __init__(self, hub: "Hub", link: "Link", gate: "Gate", peer: str, origin: str | None = None) -> None:
         now = hub.now()
         self.hub = hub
         self.link = link
         self.gate = gate
         self._near = gate.near
         self.peer = peer
-        self.origin = None if peer == LOCAL else origin_of(host_of(peer))
+        self.origin = origin or (None if peer == LOCAL else origin_of(host_of(peer)))
         """What limits on addresses count it for, until it is authenticated."""
         self.state = NEW
         self.decoder = Decoder(hub.settings.packet_bytes_before_authentication, hub.topics)

@@ -271,7 +271,8 @@ def _flags(flags: int, wanted: int) -> None:
 
 
 def _connect(flags: int, body: bytes) -> Connect:
-    _flags(flags, 0)
+    if flags:
+        _flags(flags, 0)
     if not body.startswith(_PROTOCOL):
         raise _other_protocol(body)
     reader = _Reader(body, len(_PROTOCOL))

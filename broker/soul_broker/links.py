@@ -38,7 +38,12 @@ class StreamLink(asyncio.Protocol):
         """Admit the socket, or close it where there are too many."""
         # uvloop's transports are none of asyncio's classes.
         transport = self._transport = cast("asyncio.Transport", transport)
-        connection = Connection(self._hub, self, self._gate, peer_name(transport))
+        peer = transport.get_extra_info("peername")
+        if isinstance(peer, tuple) and len(peer) == 2:
+            # IPv4, nearly everybody: nothing is taken apart that was not put together.
+            connection = Connection(self._hub, self, self._gate, f"{peer[0]}:{peer[1]}", peer[0])
+        else:
+            connection = Connection(self._hub, self, self._gate, peer_name(transport))
         if self._hub.opened(connection):
             self._connection = connection
         else:

@@ -221,6 +221,8 @@ def pubcomp(packet_id: int) -> bytes:
 
 def suback(packet_id: int, codes: list[int]) -> bytes:
     """SUBACK (section 3.9), one code for each filter in its order."""
+    if len(codes) == 1:
+        return b"\x90\x03" + packet_id.to_bytes(2, "big") + bytes(codes)
     return b"\x90" + remaining_length(2 + len(codes)) + packet_id.to_bytes(2, "big") + bytes(codes)
 
 

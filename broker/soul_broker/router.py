@@ -38,10 +38,11 @@ class Router(Generic[S]):
 
     def subscribe(self, subscriber: S, pattern: str, qos: int) -> None:
         """Add a subscription, or replace its QoS [MQTT-3.8.4-3]."""
-        subscribers = self._named.get(pattern) if _is_named(pattern) else self._node(pattern).subscribers
+        named = _is_named(pattern)
+        subscribers = self._named.get(pattern) if named else self._node(pattern).subscribers
         if subscribers is None:
             subscribers = {}
-            if _is_named(pattern):
+            if named:
                 self._named[pattern] = subscribers
             else:
                 self._node(pattern).subscribers = subscribers
