@@ -57,7 +57,10 @@ def test_what_it_says_opens_the_page(demo: Server) -> None:
 
 def test_the_kitchen_has_the_album_on_and_the_page_its_titles_and_sound(demo: Server) -> None:
     token = signed_in(demo)
+    library = ask(demo, "api/library", token=token)
+    assert library["scanning"] or library["total"] == 5
     until(lambda: demo.json("status", token=token)["queue"], seconds=60, what="the album")
+    assert not ask(demo, "api/library", token=token)["scanning"]
     state = demo.json("status", token=token)
     assert tuple(state["queue"]) == album.TRACKS
     assert not state["is_playing"]

@@ -33,7 +33,7 @@ _log = structlog.get_logger("soul_connect")
 def add_music(parts: "Parts") -> None:
     """Let the page have the demo's album, unless the settings name other music."""
     if parts.settings.music_dir is None:
-        parts.add_music(_folder(parts, "music"))
+        parts.add_music(_folder(parts, "music")).expecting = True
 
 
 @contextlib.asynccontextmanager
@@ -100,17 +100,21 @@ def _pronounceable() -> str:
 async def _put_on(parts: "Parts", player: Player, stop: asyncio.Event) -> None:
     """Make the album and, unless there is a queue already, put it on; paused."""
     music, client = parts.music, player.client
+    assert music is not None  # noqa: S101 (`add_music`)
     try:
         made = await asyncio.to_thread(album.make, _folder(parts, "music"), ended=stop.is_set)
-        if not made or music is None or client.device is None:
+        if not made or client.device is None:
             return
         await asyncio.to_thread(music.look)
+        music.expecting = False
         state = await client.playback_state()
         if not state.queue and state.device_id is None:
             device = client.device.id
             await client.set_queue(album.TRACKS, target_device=device, expect_rev=state.queue_rev)
     except (OSError, SoulConnectError) as error:
         _log.warning("the demo's album is missing", why=str(error))
+    finally:
+        music.expecting = False
 
 
 async def _player(parts: "Parts", name: str) -> Player:

@@ -82,6 +82,8 @@ class MusicFolder:
     """
 
     def __init__(self, root: Path, key: bytes, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self.expecting = False
+        """Whether music is on its way into the folder: until then what is found is not all."""
         self._root = root.resolve()
         self._key = key
         self._clock = clock
@@ -99,8 +101,8 @@ class MusicFolder:
 
     @property
     def scanning(self) -> bool:
-        """Whether the first look is not done yet."""
-        return self._looked is None
+        """Whether there is more to come: the first look is not done yet, or music is on its way."""
+        return self._looked is None or self.expecting
 
     def start(self) -> None:
         """Begin to look, in a thread."""
