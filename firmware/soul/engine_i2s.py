@@ -12,8 +12,8 @@ import asyncio
 import time
 
 from soul.engine import ADVANCED, ENDED, FAILED, LOADED, Engine
-from soul.gain import FULL, factor, scale16, scale32
-from soul.ring import Ring
+from soul.gain import Gain
+from soul.ring import Ring, Segment
 from soul.wav_http import TrackError, WavSource
 
 BUFFER = 256 * 1024
@@ -26,20 +26,6 @@ LATE = 20
 
 EVERY = 0.02
 """How often (s) it looks whether a track has ended."""
-
-
-class Segment:
-    """A track in the ring, from place `start`, which is `from_ms` in the track."""
-
-    def __init__(self, serial, track, source, start, from_ms):
-        self.serial = serial
-        self.track = track
-        self.format = source.format
-        self.duration_ms = source.duration_ms
-        self.start = start
-        self.from_ms = from_ms
-        self.end = None
-        """The place after its last byte, once that is known."""
 
 
 class I2SEngine(Engine):
@@ -63,8 +49,7 @@ class I2SEngine(Engine):
         self._library = config.get("library", "{id}")
         self._context = config.get("tls_context")
         self._ring = Ring(config.get("buffer", BUFFER))
-        self._loud = None  # a buffer for samples times the volume, made when first needed
-        self._gain = FULL
+        self._gain = Gain()
         self._beat = time.ticks_ms()
         self._device = None  # the running I2S
         self._reader = None
@@ -145,12 +130,9 @@ class I2SEngine(Engine):
 
     def set_volume(self, volume):
         """0.0-1.0. What was handed over is taken back, so that it is heard at once."""
-        gain = factor(volume)
-        if gain != self._gain:
-            self._gain = gain
-            if self._device is not None:
-                self._hold()
-                self._feed()
+        if self._gain.set(volume) and self._device is not None:
+            self._hold()
+            self._feed()
 
     def position_ms(self):
         """Where the sound is."""
@@ -193,12 +175,10 @@ class I2SEngine(Engine):
         if reader is not None:
             reader.cancel()
 
-    def _url(self, track):
-        return track if "://" in track else self._library.replace("{id}", track)
-
     async def _open(self, serial, track, position_ms):
         """Open a track and append its segment to the ring."""
-        source = WavSource(self._url(track), self._context)
+        url = track if "://" in track else self._library.replace("{id}", track)
+        source = WavSource(url, self._context)
         try:
             await source.open(position_ms, self.max_sample_rate)
         except BaseException:
@@ -292,7 +272,8 @@ class I2SEngine(Engine):
         segment = self._segments[0]
         limit = self._limit()
         if self._taken >= limit:
-            self._starve()
+            # Nothing to give: right at the end of all, else an underrun, if it lasts.
+            self._starving = self._device is not None and self._segments[-1].end is None
             return
         silent = self._anchor is None or self._sounds(self._anchor) >= self._taken
         if self._starving and silent:
@@ -305,11 +286,7 @@ class I2SEngine(Engine):
         if silent:
             self._anchor = (time.ticks_ms(), self._taken)
         self._starving = False
-        device.write(self._louder(view, segment.format))
-
-    def _starve(self):
-        """There is nothing to give: right at the end of all, else an underrun, if it lasts."""
-        self._starving = self._device is not None and self._segments[-1].end is None
+        device.write(self._gain.applied(view, segment.format.bits))
 
     def _fed(self, _device=None):
         """I2S has taken its slice: the next one."""
@@ -375,18 +352,6 @@ class I2SEngine(Engine):
         if taken:
             self._feed()
 
-    def _louder(self, view, form):
-        """The samples at the volume."""
-        if self._gain == FULL:
-            return view
-        if self._loud is None or len(self._loud) < len(view):
-            self._loud = bytearray(max(len(view), IBUF))
-        loud = memoryview(self._loud)[: len(view)]
-        loud[:] = view
-        words = len(view) * 8 // form.bits
-        (scale16 if form.bits == 16 else scale32)(loud, words, self._gain)
-        return loud
-
     # Time
 
     def look(self):
@@ -419,18 +384,13 @@ class I2SEngine(Engine):
         old = self._segments.pop(0)
         segment = self._segments[0]
         if not segment.format.same_as(old.format):
-            self._hold_at(segment.start)
+            self._hold()
+            self._taken = segment.start
         self._taken = max(self._taken, segment.start)
         self._ahead, self._next = None, (0, None)
         self._feed()
         self._turn.set()
         self.tell(ADVANCED, segment.serial, segment.duration_ms)
-
-    def _hold_at(self, place):
-        if self._device is not None:
-            self._device.deinit()
-        self._device = self._anchor = None
-        self._given, self._taken = 0, place
 
     def _finish(self, kind, serial, value=None):
         self.stop()

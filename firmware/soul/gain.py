@@ -49,3 +49,28 @@ def scale32(data, words: int, gain: int):
         whole = high * gain * 256 + ((low * gain) >> 8)
         place[2 * i] = whole & 0xFFFF
         place[2 * i + 1] = (whole >> 16) & 0xFFFF
+
+
+class Gain:
+    """The volume, and a buffer for what it was applied to."""
+
+    def __init__(self):
+        self._factor = FULL
+        self._loud = None  # made when first needed
+
+    def set(self, volume):
+        """0.0-1.0; says whether that changes anything."""
+        changed = factor(volume) != self._factor
+        self._factor = factor(volume)
+        return changed
+
+    def applied(self, view, bits):
+        """The samples at the volume. What was returned before is overwritten."""
+        if self._factor == FULL:
+            return view
+        if self._loud is None or len(self._loud) < len(view):
+            self._loud = bytearray(len(view))
+        loud = memoryview(self._loud)[: len(view)]
+        loud[:] = view
+        (scale16 if bits == 16 else scale32)(loud, len(view) * 8 // bits, self._factor)
+        return loud

@@ -39,3 +39,17 @@ class Ring:
         start = at % self._size
         count = min(end - place, self._size - start)
         return self._views[at // self._size][start : start + max(0, count)]
+
+
+class Segment:
+    """A track in the ring, from place `start`, which is `from_ms` in the track."""
+
+    def __init__(self, serial, track, source, start, from_ms):
+        self.serial = serial
+        self.track = track
+        self.format = source.format
+        self.duration_ms = source.duration_ms
+        self.start = start
+        self.from_ms = from_ms
+        self.end = None
+        """The place after its last byte, once that is known."""
