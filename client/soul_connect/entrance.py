@@ -21,6 +21,7 @@ from aiomqtt.exceptions import MqttConnectError
 from paho.mqtt.reasoncodes import ReasonCode
 
 from soul_connect.link import LinkLost, LinkRefused, LinkUntrusted
+from soul_connect.stream import Outflow, Stream
 
 REFUSAL_NOTED: Final = 0.05
 """How long (s) a refusal, which closes the connection as well, may take to be noted."""
@@ -42,6 +43,7 @@ class Entrance:
         self._create_socket = paho._create_socket
         self._socket_closed = client._on_socket_close
         self._connect = client._client_connect
+        self.outflow = Outflow(client)
         self._create_connection = paho._create_socket_connection
         paho._create_socket_connection = self._create_connection_without_delay  # type: ignore[method-assign]
         paho._create_socket = self._create_socket_unless_abandoned  # type: ignore[method-assign]
@@ -108,9 +110,11 @@ class Entrance:
         if self._abandoned:
             made.close()
             raise ConnectionAbortedError("nobody wants this connection any more")
-        return made
+        # paho's own around a WebSocket has buffers of its own.
+        return Stream(made) if isinstance(made, socket.socket) else made
 
     def _on_socket_close(self, *what: Any) -> None:
+        self.outflow.end()
         self._socket_closed(*what)
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._closed.set)

@@ -28,7 +28,16 @@ from soul_connect.errors import (
     TokenRefusedError,
     UnreachableError,
 )
-from soul_connect.link import GOODBYE_WITHIN, Dial, Link, LinkLost, LinkRefused, LinkUntrusted, dial_as
+from soul_connect.link import (
+    GOODBYE_WITHIN,
+    Dial,
+    Inbox,
+    Link,
+    LinkLost,
+    LinkRefused,
+    LinkUntrusted,
+    dial_as,
+)
 from soul_connect.reconnect import AskToken, GiveUp, Reconnect, Wait
 from soul_connect.requests import Wish
 from soul_connect.session import Session
@@ -260,12 +269,7 @@ class Lifeline:
                 self.apply(self._session.connected(conn, now=self.now()))
                 if self._session.identity.watches_only:
                     self.told.is_online()
-                async for message in link.messages():
-                    self.apply(
-                        self._session.received(
-                            message.topic, message.payload, now=self.now(), retained=message.retained
-                        )
-                    )
+                await link.listen(self._hear)
         except* LinkLost as group:
             ends = [end for end in _leaves(group) if isinstance(end, LinkLost)]
             raise LinkLost(str(ends[0]), by_peer=any(end.by_peer for end in ends)) from None
@@ -274,6 +278,10 @@ class Lifeline:
         if goodbye is not None:
             with contextlib.suppress(LinkLost):
                 await link.publish(goodbye.topic, goodbye.payload, goodbye.qos, within=GOODBYE_WITHIN)
+
+    def _hear(self, message: Inbox) -> None:
+        topic, payload = message.topic, message.payload
+        self.apply(self._session.received(topic, payload, now=self.now(), retained=message.retained))
 
     async def _send(self, tasks: asyncio.TaskGroup) -> None:
         """Start each in order; each waits for its acknowledgement by itself."""

@@ -97,6 +97,13 @@ class Link(Protocol):
             LinkLost: the connection is gone; no other end is possible.
         """
 
+    async def listen(self, hear: Callable[[Inbox], None]) -> None:
+        """The messages, each in the turn of the loop in which it came.
+
+        Raises:
+            LinkLost: the connection is gone; or what `hear` raises.
+        """
+
     def publish(
         self, topic: str, payload: bytes, qos: int, *, within: float = ACK_WITHIN
     ) -> Coroutine[Any, Any, None]:

@@ -13,7 +13,7 @@ import contextlib
 import logging
 import math
 from collections.abc import AsyncIterator, Callable, Coroutine
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import aiomqtt
 from paho.mqtt.client import Client, MQTTMessage, MQTTMessageInfo
@@ -24,12 +24,13 @@ from paho.mqtt.reasoncodes import ReasonCode
 from soul_connect.address import Address, parse_url, trust
 from soul_connect.entrance import Entrance, cut
 from soul_connect.link import ACK_WITHIN, GOODBYE_WITHIN, Dial, Inbox, Link, LinkLost
+from soul_connect.stream import Outflow
 from soul_protocol.limits import KEEPALIVE_SECONDS
 
 __all__ = ["Address", "MqttLink", "open_link", "parse_url", "trust"]
 
 INCOMING: Final = 1_000
-"""How many messages may wait to be looked at; they are looked at one by one, at once."""
+"""How many messages may wait for somebody to listen."""
 
 _KEEPALIVE_TIMEOUT: Final = 141  # paho's "Keep alive timeout", in words of MQTT 5
 
@@ -37,13 +38,37 @@ _paho_log = logging.getLogger("soul_connect.paho")
 _paho_log.setLevel(logging.CRITICAL)  # all that it has to say is raised as `LinkLost`
 
 
+class _Arrivals:
+    """What has come: kept until somebody listens, and then handed over at once."""
+
+    def __init__(self) -> None:
+        self.kept: asyncio.Queue[Inbox | None] = asyncio.Queue(INCOMING)
+        self.hear: Callable[[Inbox], None] | None = None
+        self.bug: Exception | None = None
+        """What a listener raised."""
+
+    def on_message(self, _client: Client, _data: Any, message: MQTTMessage) -> None:
+        """As paho calls it."""
+        inbox = Inbox(message.topic, bytes(message.payload), message.retain)
+        if self.hear is None:
+            with contextlib.suppress(asyncio.QueueFull):
+                self.kept.put_nowait(inbox)
+            return
+        try:
+            self.hear(inbox)
+        except Exception as bug:
+            self.bug = bug
+            raise
+
+
 class MqttLink:
     """A `Link` over aiomqtt."""
 
     def __init__(
-        self, client: aiomqtt.Client, filters: tuple[str, ...], arrived: "asyncio.Queue[Inbox | None]"
+        self, client: aiomqtt.Client, filters: tuple[str, ...], arrived: _Arrivals, outflow: Outflow
     ) -> None:
         self._client = client
+        self._outflow = outflow
         self._arrived = arrived
         self._filters = filters
 
@@ -52,7 +77,7 @@ class MqttLink:
 
         (aiomqtt's own iterator makes a task for each message, and waits for two things at once.)
         """
-        queue = self._arrived
+        queue = self._arrived.kept
         disconnected = self._client._disconnected  # noqa: SLF001
 
         def wake(_: object) -> None:
@@ -67,7 +92,25 @@ class MqttLink:
                     yield message
         finally:
             disconnected.remove_done_callback(wake)
-        cause = disconnected.exception()
+        self._lost()
+
+    async def listen(self, hear: Callable[[Inbox], None]) -> None:
+        """The messages, each in the turn of the loop in which it came; ends with an exception only."""
+        arrived = self._arrived
+        while not arrived.kept.empty():
+            if (message := arrived.kept.get_nowait()) is not None:
+                hear(message)
+        arrived.hear = hear
+        try:
+            await asyncio.wait({self._client._disconnected})  # noqa: SLF001
+        finally:
+            arrived.hear = None
+        if arrived.bug is not None:
+            raise arrived.bug
+        self._lost()
+
+    def _lost(self) -> NoReturn:
+        cause = self._client._disconnected.exception()  # noqa: SLF001
         raise LinkLost("the connection was closed" if cause is None else str(cause), by_peer=_by_peer(cause))
 
     def publish(
@@ -82,6 +125,7 @@ class MqttLink:
         confirmation = asyncio.Event()
         if info.rc == MQTTErrorCode.MQTT_ERR_SUCCESS and not info.is_published():
             self._client._pending_publishes[info.mid] = confirmation  # noqa: SLF001
+            self._outflow.hurry()
         return self._acknowledged(info, confirmation, within)
 
     async def _acknowledged(self, info: MQTTMessageInfo, confirmation: asyncio.Event, within: float) -> None:
@@ -122,14 +166,15 @@ async def open_link(dial: Dial) -> AsyncIterator[Link]:
         LinkLost: anything else that kept the connection from being made.
     """
     client = _client(dial)
-    arrived: asyncio.Queue[Inbox | None] = asyncio.Queue(INCOMING)
-    client._client.on_message = _into(arrived)  # noqa: SLF001
+    arrived = _Arrivals()
+    client._client.on_message = arrived.on_message  # noqa: SLF001
     try:
-        await Entrance(client).enter()
+        entrance = Entrance(client)
+        await entrance.enter()
         codes = await _subscribe(client, dial)
         if any(code >= 0x80 for code in codes):
             raise LinkLost("the server refused a subscription")
-        yield MqttLink(client, dial.filters, arrived)
+        yield MqttLink(client, dial.filters, arrived, entrance.outflow)
         with contextlib.suppress(aiomqtt.MqttError, TimeoutError):
             async with asyncio.timeout(GOODBYE_WITHIN):
                 await client.__aexit__(None, None, None)
@@ -155,16 +200,9 @@ def _client(dial: Dial) -> aiomqtt.Client:
         logger=_paho_log,
     )
     client.pending_calls_threshold = INCOMING
+    client._client.disable_logger()  # noqa: SLF001 (all that it has to say is raised as `LinkLost`)
     client._client.connect_timeout = dial.patience  # noqa: SLF001 (aiomqtt does not pass it on)
     return client
-
-
-def _into(arrived: "asyncio.Queue[Inbox | None]") -> Callable[[Client, Any, MQTTMessage], None]:
-    def on_message(_client: Client, _data: Any, message: MQTTMessage) -> None:
-        with contextlib.suppress(asyncio.QueueFull):
-            arrived.put_nowait(Inbox(message.topic, bytes(message.payload), message.retain))
-
-    return on_message
 
 
 async def _subscribe(client: aiomqtt.Client, dial: Dial) -> tuple[int, ...]:

@@ -4,7 +4,7 @@ import asyncio
 import json
 import random
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Protocol
 
@@ -52,6 +52,10 @@ class MemoryLink:
                 raise self.closed
             self._stirred.clear()
             await self._stirred.wait()
+
+    async def listen(self, hear: Callable[[Inbox], None]) -> None:
+        async for message in self.messages():
+            hear(message)
 
     async def publish(self, topic: str, payload: bytes, qos: int, *, within: float = 4.0) -> None:
         acknowledged = asyncio.Event()
