@@ -93,7 +93,7 @@ def down_filter(user: str, node: str, device: str) -> str:
     return f"{PREFIX}/{user}/{node}/{device}/down/+"
 
 
-def all_topic(user: str, channel: AllChannel | Literal["+"]) -> str:
+def all_topic(user: str, channel: AllChannel | Literal["state", "position", "devices", "event", "+"]) -> str:
     """`soul/v1/U/all/CHANNEL`; with `+`, the filter for all of them."""
     return f"{PREFIX}/{user}/all/{channel}"
 

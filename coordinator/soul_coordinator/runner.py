@@ -31,6 +31,8 @@ INBOX_MAX: Final = 20_000
 BATCH_MAX: Final = 256
 """Events decided before one commit."""
 
+_TELLS: Final = (Reply, Execute, Publish, CloseConnection)
+
 _log = structlog.get_logger("soul_coordinator")
 
 
@@ -206,7 +208,7 @@ class Runner:
         saves: list[Save] = []
         tells: list[Tell] = []
         for effect in effects:
-            if isinstance(effect, Reply | Execute | Publish | CloseConnection):
+            if isinstance(effect, _TELLS):
                 tells.append(effect)
             else:
                 saves.append(effect)

@@ -19,7 +19,8 @@ from soul_broker.certificates import own_certificates
 from soul_broker.listeners import listener_config
 from soul_broker.server import BrokerSettings, SoulBroker
 from soul_broker.tokens import TokenVerifier
-from soul_connect.cli.server_run import log_to_stderr, settle_collector
+from soul_connect.cli.collector import settle_collector
+from soul_connect.cli.server_run import log_to_stderr
 from soul_connect.settings import ServerSettings
 
 

@@ -7,9 +7,9 @@ import sys
 PROGRAM = """
 import gc
 import soul_connect.cli.server_parts
-from soul_connect.cli import server_run
-server_run.settle_collector()
-print(gc.get_freeze_count(), len(gc.get_objects()), gc.get_threshold() == server_run.COLLECT)
+from soul_connect.cli import collector
+collector.settle_collector()
+print(gc.get_freeze_count(), len(gc.get_objects()), gc.get_threshold() == collector.COLLECT)
 """
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from soul_connect.cli.account import keep_in_place_of, renew
+from soul_connect.cli.collector import settle_collector
 from soul_connect.cli.exits import CliError, Exit
 from soul_connect.cli.link import Server, say
 from soul_connect.client import TokenSource
@@ -136,6 +137,7 @@ async def _tell(player: Player, engine: str, *, json: bool) -> None:
         device = player.client.device
         if not is_online or device is None:
             continue
+        settle_collector()
         if json:
             say(dumps({"device_id": device.id, "name": device.name, "engine": engine}))
         else:

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import gc
 import json
 import logging
 import signal
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import structlog
 
+from soul_connect.cli.collector import settle_collector
 from soul_connect.cli.exits import CliError, Exit
 from soul_connect.settings import ServerSettings
 
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from soul_connect.cli.server_parts import Parts
 
 Part = Literal["serve", "broker", "coordinator"]
-
-COLLECT: Final = (10_000, 20, 50)
-"""The collector's thresholds while serving (`gc.set_threshold`)."""
 
 _STOP_WITHIN: Final = 4.0
 _log = structlog.get_logger("soul_connect")
@@ -122,18 +119,6 @@ async def _first(work: Coroutine[Any, Any, None], stop: asyncio.Event) -> bool:
         for task in (working, stopping):
             task.cancel()
         await asyncio.gather(working, stopping, return_exceptions=True)
-
-
-def settle_collector() -> None:
-    """What the start made stays: the collector need not look at it again and again.
-
-    A full collection takes 200 ms with ten thousand devices, and everybody waits. Most of what
-    is made for a message is gone when it was told, so that it can be rare; a report, which lives
-    for a second, is not to be taken for something that stays.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*COLLECT)
 
 
 def _raise_file_limit() -> None:

@@ -1,6 +1,7 @@
 """From the wire to the core: what a device said, as an event."""
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import assert_never
 
 from soul_coordinator.core import events
@@ -15,20 +16,27 @@ from soul_coordinator.core.values import (
 from soul_protocol import models, up
 from soul_protocol.codec import decode_up
 from soul_protocol.errors import ContractError
-from soul_protocol.topics import parse_up
+from soul_protocol.topics import UpChannel, parse_up
 
 
 def event_of(topic: str, payload: bytes, entropy: Callable[[], int]) -> events.Event | None:
     """The event that a message is; None where the topic is not ours, or the payload is empty."""
-    place = parse_up(topic)
+    place = _place(topic)
     if place is None or not payload:
         return None
-    sender = Address(place.user, place.node, place.device)
+    sender, channel = place
     try:
-        message = decode_up(place.channel, payload)
+        message = decode_up(channel, payload)
     except ContractError as error:
-        return events.MessageRefused(sender, place.channel, error.code, error.message, error.id)
+        return events.MessageRefused(sender, channel, error.code, error.message, error.id)
     return _event(sender, message, entropy)
+
+
+@lru_cache(4_096)
+def _place(topic: str) -> tuple[Address, UpChannel] | None:
+    """Who speaks, and on which channel; the same few topics come again and again."""
+    place = parse_up(topic)
+    return None if place is None else (Address(place.user, place.node, place.device), place.channel)
 
 
 def _event(sender: Address, message: up.UpMessage, entropy: Callable[[], int]) -> events.Event:
@@ -51,7 +59,7 @@ def _event(sender: Address, message: up.UpMessage, entropy: Callable[[], int]) -
                 sender,
                 message.id,
                 message.target_device,
-                message.command.model_dump(exclude_none=True),
+                {name: value for name, value in vars(message.command).items() if value is not None},
                 message.issued_at,
                 message.expires_at,
                 entropy(),

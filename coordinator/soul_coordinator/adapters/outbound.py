@@ -11,7 +11,6 @@ from soul_protocol.topics import (
     BROKER_CLOSE,
     COORDINATOR,
     RETAINED,
-    AllChannel,
     DownChannel,
     all_topic,
     down_topic,
@@ -40,10 +39,9 @@ def outgoing(tell: Tell, *, now: int) -> Outgoing:
             topic = down_topic(to.user, to.node, to.device, DownChannel.EXECUTE)
             return Outgoing(topic, to_json(message), qos=1)
         case Publish(user, channel, message):
-            kind = AllChannel(channel)
             payload = b"" if message is None else to_json(message)
-            qos = 0 if kind is AllChannel.POSITION else 1
-            return Outgoing(all_topic(user, kind), payload, qos=qos, retain=kind in RETAINED)
+            qos = 0 if channel == "position" else 1
+            return Outgoing(all_topic(user, channel), payload, qos, channel in RETAINED)
         case CloseConnection(user, device, reason, at):
             return close(user, device=device, reason=reason, at=at)
         case _:

@@ -41,7 +41,7 @@ from soul_coordinator.adapters.sqlite_errors import (
 )
 from soul_coordinator.adapters.sqlite_load import load_users
 from soul_coordinator.adapters.sqlite_migrations import migrate
-from soul_coordinator.adapters.sqlite_save import apply_save, leaves_no_byte, user_hash
+from soul_coordinator.adapters.sqlite_save import accept, apply_save, leaves_no_byte, user_hash
 from soul_coordinator.core.effects import DropReceipts, Save, SavePending, SavePlayback
 from soul_coordinator.core.records import UserRecord
 from soul_coordinator.core.values import Instant
@@ -157,9 +157,10 @@ class SqliteStore:
         weight = sum(map(_weight, saves))
         if self._durability == "full" or self._log_restarts or weight > _AT_ONCE_MAX:
             return False
-        self._wait(patiently=False)
+        connection = self._wait(patiently=False)
         try:
-            self._commit(saves)
+            if not self._accepted(connection, saves):
+                self._commit(saves)
         except StoreLocked:
             return False
         self._logged += weight
@@ -276,6 +277,17 @@ class SqliteStore:
             self._connection.execute(f"PRAGMA busy_timeout = {COORDINATOR_BUSY_MS if patiently else 0}")
             self._waits = patiently
         return self._connection
+
+    def _accepted(self, connection: sqlite3.Connection, saves: Sequence[Save]) -> bool:
+        """Save a pending command that is all there is to save; False: nothing was saved."""
+        if len(saves) != 1 or not isinstance(saves[0], SavePending):
+            return False
+        pending = saves[0].pending
+        number = self._numbers.get(pending.requester.user)
+        try:
+            return number is not None and accept(connection, pending, number)
+        except sqlite3.Error as error:
+            raise store_error(error) from error
 
     def _commit(self, saves: Sequence[Save], *, scrub_due: bool = False) -> None:
         with transaction(self._connection) as connection:

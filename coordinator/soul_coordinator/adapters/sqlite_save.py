@@ -81,6 +81,11 @@ _PENDING: Final = _upsert(
         "accepted_at",
     ),
 )
+_PENDING_OF_USER: Final = _PENDING.replace(
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    "SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13"
+    " WHERE EXISTS (SELECT 1 FROM users WHERE id = ?1 AND number = ?14)",
+)
 _TRANSFER: Final = _upsert(
     "transfers",
     ("user_id",),
@@ -159,6 +164,14 @@ def apply_save(connection: sqlite3.Connection, save: Save, *, now: Instant) -> N
                 connection.execute(_TRANSFER, _transfer(user, transfer))
         case _:
             assert_never(save)
+
+
+def accept(connection: sqlite3.Connection, pending: Pending, number: int) -> bool:
+    """Save a pending command alone, of the user with this number; False where there is none.
+
+    In one statement, which is a transaction of its own: what accepting a command takes.
+    """
+    return connection.execute(_PENDING_OF_USER, (*_pending(pending), number)).rowcount == 1
 
 
 def user_hash(user: str) -> bytes:
