@@ -26,7 +26,6 @@ from soul_broker.decoder import Decoder
 from soul_broker.errors import MalformedPacketError, UnacceptableProtocolError
 from soul_broker.packets import Connect, Packet, Publish, Will
 from soul_broker.requests import take
-from soul_broker.topics import is_topic
 
 if TYPE_CHECKING:
     from soul_broker.acl import Rules
@@ -158,26 +157,6 @@ class Connection:
         elif self.decoder.pending() > self.decoder.limit + _SUSPENDED_BYTES:
             self.end("sends faster than it is authenticated")
 
-    def take(self, message: Publish) -> bool:
-        """Take a PUBLISH of a client in this process as it is: at QoS 0, or 1 without an acknowledgement.
-
-        Returns:
-            False where its bytes are wanted, by `receive`: for plugins, or to be refused as malformed.
-        """
-        hub = self.hub
-        if self.state != OPEN or hub.gateway is not None or hub.tap is not None:
-            return False
-        if not is_topic(message.topic):
-            return False
-        self.last_seen = hub.now()
-        hub.statistics.messages_received += 1
-        try:
-            hub.publish(self, message)
-        except Exception:
-            log.exception("internal error", peer=self.peer)
-            self.end("internal error", abort=True)
-        return True
-
     def lost(self, reason: str) -> None:
         """The link is gone. What the peer sent before is still handled, in its turn."""
         if self.state == CLOSED:
@@ -243,7 +222,11 @@ class Connection:
         """Send one packet of another kind."""
         self._controls += 1
         self._control_bytes += len(packet)
-        self.send(packet)
+        if self._out is None and not self._near:
+            self._out = [packet]
+            self.hub.outbox.mark(self, answered=True)
+        else:
+            self.send(packet)
 
     def flush(self) -> None:
         """Write what was gathered."""

@@ -258,7 +258,7 @@ class Hub:
         )
 
     def acknowledge(self, connection: Connection, message: Publish) -> None:
-        """PUBACK or PUBREC, as its QoS wants; none without a packet id (`Connection.take`)."""
+        """PUBACK or PUBREC, as its QoS wants; none without a packet id (`LocalClient`)."""
         if message.qos == 1 and message.packet_id:
             connection.send_control(mqtt.puback(message.packet_id))
         elif message.qos == 2:

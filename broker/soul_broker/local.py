@@ -9,13 +9,18 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
+import structlog
+
 from soul_broker import packets as mqtt
 from soul_broker.addresses import LOCAL
-from soul_broker.connection import Connection
+from soul_broker.connection import OPEN, Connection
 from soul_broker.endpoint import Gate
 from soul_broker.errors import SoulBrokerError
 from soul_broker.hub import Hub
 from soul_broker.packets import Publish, Will, remaining_length
+from soul_broker.topics import is_topic
+
+log = structlog.get_logger("soul_broker")
 
 _ANSWER_WITHIN: Final = 5.0
 _LAST_ID: Final = 0xFFFF
@@ -100,9 +105,29 @@ class LocalClient:
         if self._closed:
             return
         message = Publish(topic, payload, qos, retain=retain)
-        if not self._connection.take(message):
+        if not self._hand_over(message):
             self._id = self._id % _LAST_ID + 1
             self._connection.receive(message.encode(qos, self._id, retain=retain))
+
+    def _hand_over(self, message: Publish) -> bool:
+        """Give the broker a PUBLISH as it is, without an acknowledgement.
+
+        Returns:
+            False where its bytes are wanted: for plugins, or to be refused as malformed.
+        """
+        connection, hub = self._connection, self._connection.hub
+        if connection.state != OPEN or hub.gateway is not None or hub.tap is not None:
+            return False
+        if not is_topic(message.topic):
+            return False
+        connection.last_seen = hub.now()
+        hub.statistics.messages_received += 1
+        try:
+            hub.publish(connection, message)
+        except Exception:
+            log.exception("internal error", peer=LOCAL)
+            connection.end("internal error", abort=True)
+        return True
 
     def disconnect(self) -> None:
         """Say goodbye: the will is not published."""

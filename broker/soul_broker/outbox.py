@@ -14,25 +14,29 @@ log = structlog.get_logger("soul_broker")
 class Outbox:
     """The connections that have gathered packets in this turn. `call_soon` is the loop's."""
 
-    __slots__ = ("_answers_come", "_call_soon", "_marked")
+    __slots__ = ("_answered", "_answers_come", "_call_soon", "_marked")
 
     def __init__(self, call_soon: Callable[[Callable[[], None]], object]) -> None:
         self._call_soon = call_soon
         self._marked: list[Connection] = []
+        self._answered: list[Connection] = []
         self._answers_come = False
 
     def __len__(self) -> int:
-        return len(self._marked)
+        return len(self._marked) + len(self._answered)
 
-    def mark(self, connection: "Connection") -> None:
-        """A connection has something to write in this turn of the loop."""
-        if not self._marked:
+    def mark(self, connection: "Connection", *, answered: bool = False) -> None:
+        """A connection has something to write in this turn of the loop.
+
+        `answered`: its client spoke in this turn, and is written to after those who hear of it.
+        """
+        if not self._marked and not self._answered:
             self._call_soon(self._turn)
-        self._marked.append(connection)
+        (self._answered if answered else self._marked).append(connection)
 
     def heard(self) -> None:
         """A client in this process was told something, and may answer in the next turn of the loop."""
-        self._answers_come = self._answers_come or bool(self._marked)
+        self._answers_come = self._answers_come or bool(self._marked or self._answered)
 
     def _turn(self) -> None:
         """Write what this turn of the loop gathered.
@@ -49,7 +53,8 @@ class Outbox:
     def flush(self) -> None:
         """Write all that was gathered."""
         marked, self._marked = self._marked, []
-        for connection in marked:
+        answered, self._answered = self._answered, []
+        for connection in (*marked, *answered):
             try:
                 connection.flush()
             except Exception:

@@ -125,3 +125,27 @@ def test_a_client_that_talks_to_itself_holds_up_nobody() -> None:
     assert link.writes == [[wire.PONG]]
     world.turn()
     assert turns == 50
+
+
+def test_who_hears_of_it_is_written_to_before_who_said_it() -> None:
+    world, device, other = World(), new_device(), new_device()
+    order: list[str] = []
+
+    class Named(MemoryLink):
+        def __init__(self, name: str) -> None:
+            super().__init__()
+            self._name = name
+
+        def write(self, packets: list[bytes]) -> None:
+            order.extend([self._name] * bool(packets))
+
+    token = mint("coordinator", "service")
+    said = enter(world, Named("who said it"), world.gate, wire.connect("c", "coordinator", token))
+    heard = enter(world, Named("who hears it"), world.gate, wire.connect(device, "alice", mint()))
+    enter(world, Named("nobody"), world.gate, wire.connect(other, "alice", mint()))
+    heard.receive(wire.subscribe((f"soul/v1/alice/device/{device}/down/+", 0)))
+    world.turn()
+    order.clear()
+    said.receive(wire.publish(f"soul/v1/alice/device/{device}/down/reply", b"x", qos=1, packet_id=7))
+    world.turn()
+    assert order == ["who hears it", "who said it"]
