@@ -1,8 +1,9 @@
 """One user and an idle machine: from a command to its answer, and to the other controllers.
 
-    python -m bench.latency_bench [--rounds 5] [--commands 270] [--pause-ms 5]
+    python -m bench.latency_bench [--rounds 5] [--commands 270] [--pauses-ms 5 0]
 
-Beside Snapcast, which orders and stores nothing, in the same run: rounds alternate. On our side
+Beside Snapcast, which orders and stores nothing, in the same run: rounds alternate, and so do
+the paces, each a table of its own. On our side
 `set_volume` goes to the active renderer, a process of its own: once the simulated player of the
 command line, once raw sockets that answer at once, so that the server's share shows. Controllers
 are raw sockets in this process. Nothing is asserted.
@@ -14,7 +15,7 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Protocol
@@ -156,40 +157,48 @@ def subjects(folder: Path, *, peers: bool) -> Iterator[dict[str, Subject]]:
 
 
 def measure(
-    folder: Path, *, rounds: int, commands: int, pause: float, peers: bool = True
-) -> dict[str, Times]:
-    """The times of everything, its rounds taken in turns."""
-    times: dict[str, Times] = {}
+    folder: Path, *, rounds: int, commands: int, pauses: Sequence[float], peers: bool = True
+) -> list[dict[str, Times]]:
+    """For each pause (s) the times of everything, the rounds taken in turns."""
+    times: list[dict[str, Times]] = [{} for _ in pauses]
     with subjects(folder, peers=peers) as running:
         for subject in running.values():
-            subject.round(min(20, commands), pause)
+            subject.round(min(20, commands), pauses[0])
         for number in range(rounds):
             sys.stderr.write(f"latency: round {number + 1} of {rounds}\n")
-            for name, subject in running.items():
-                answered, elsewhere = subject.round(commands, pause)
-                one = times.setdefault(name, Times())
-                one.answered.append(answered)
-                one.elsewhere.append(elsewhere)
+            for pause, found in zip(pauses, times, strict=True):
+                for name, subject in running.items():
+                    answered, elsewhere = subject.round(commands, pause)
+                    one = found.setdefault(name, Times())
+                    one.answered.append(answered)
+                    one.elsewhere.append(elsewhere)
     return times
 
 
-def main() -> None:
-    """Measure and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--commands", type=int, default=270)
-    parser.add_argument("--pause-ms", type=float, default=5.0, help="between a command's end and the next")
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        times = measure(
-            Path(folder), rounds=options.rounds, commands=options.commands, pause=options.pause_ms / 1_000
-        )
+def table(pause: float, times: dict[str, Times]) -> str:
+    """What was measured at one pace."""
+    pace = f"{1_000 * pause:g} ms after the last one ended" if pause else "right after the last one"
     rows = [
         (name, figures.milliseconds(one.answered), figures.milliseconds(one.elsewhere))
         for name, one in times.items()
     ]
-    head = ("one user, ms p50 / p99", "command → answer", "command → another controller")
-    sys.stdout.write(f"{figures.table(head, rows)}\n")
+    head = (f"a command {pace}, ms p50 / p99", "command → answer", "command → another controller")
+    return figures.table(head, [("target", "0.9 / 2", "1.8 / 4"), *rows])
+
+
+def main() -> None:
+    """Measure and print a table for each pace."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--commands", type=int, default=270)
+    parser.add_argument(
+        "--pauses-ms", type=float, nargs="+", default=[5.0, 0.0], help="between a command's end and the next"
+    )
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        pauses = [pause / 1_000 for pause in options.pauses_ms]
+        times = measure(Path(folder), rounds=options.rounds, commands=options.commands, pauses=pauses)
+    sys.stdout.write("\n".join(f"{table(pause, one)}\n" for pause, one in zip(pauses, times, strict=True)))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,9 @@ from bench.broker_report import picture, tables
 
 
 def test_latency(tmp_path: Path) -> None:
-    times = latency_bench.measure(tmp_path, rounds=2, commands=3, pause=0, peers=False)
+    paces = latency_bench.measure(tmp_path, rounds=2, commands=3, pauses=[0.005, 0.0], peers=False)
+    assert len(paces) == 2
+    times = paces[1]
     assert list(times) == ["soul, simulated renderer", "soul, raw renderer"]
     for one in times.values():
         assert [len(each) for each in one.answered + one.elsewhere] == [3, 3, 3, 3]
