@@ -54,7 +54,7 @@ class BrokerSettings:
     """How long a closed connection may take to read its last bytes."""
 
     connections: int = 20_000
-    """Open connections in all."""
+    """Open connections in all; and for how many clients a verified token is remembered, 1 KB each."""
     connections_per_address: int = 2_000
     """Of one IPv4 address or IPv6 /64, while they are not authenticated; 0 for no limit. Services and
     everybody else who is authenticated count no longer."""
