@@ -77,6 +77,21 @@ def test_what_is_dropped_is_answered_once_a_second_with_its_id() -> None:
     assert kitchen.all("execute_command") == []
 
 
+def test_what_was_dropped_is_carried_out_once_when_it_is_asked_for_again() -> None:
+    house, kitchen, phone = stage()
+    for _ in range(limits.REQUESTS_PER_MINUTE):
+        phone.ask("query", "request_state")
+    request = phone.command("set_volume", volume=0.25)
+    error = phone.last("error")
+    assert (error["code"], error["id"]) == ("rate_limited", request)
+    house.pass_time(error["retry_after_ms"])
+    phone.command("set_volume", id=request, volume=0.25)
+    house.pass_time(1_000)
+    phone.command("set_volume", id=request, volume=0.25)
+    assert [one["id"] for one in kitchen.all("execute_command")] == [request]
+    assert phone.statuses(request) == ["accepted", "accepted"]
+
+
 def test_rates_are_each_devices_own() -> None:
     _, kitchen, phone = stage()
     for _ in range(limits.REQUESTS_PER_MINUTE + 1):
