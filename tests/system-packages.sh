@@ -10,6 +10,7 @@ need mosquitto mosquitto
 need mosquitto_sub mosquitto-clients
 need mpv mpv
 need ffmpeg ffmpeg
+need chromium chromium
 need tmux tmux
 need playerctl playerctl
 need dbus-run-session dbus

@@ -1,0 +1,96 @@
+"""Connections end and come back, sign-ins run out, tabs are opened twice."""
+
+from playwright.sync_api import expect
+
+from e2e.browser.conftest import OpenScreen
+from e2e.browser.house import USER, House
+from e2e.browser.screen import Screen
+from waiting import until
+
+LOST = r"WebSocket|Failed to load resource|ERR_CONNECTION"
+
+
+def kept_token(screen: Screen) -> str:
+    token = screen.page.evaluate("localStorage.getItem('soul-connect.token')")
+    assert isinstance(token, str)
+    return token
+
+
+def give_token(screen: Screen, token: str) -> None:
+    """What a browser has that signed in with this token."""
+    script = f"""if (!sessionStorage.given) {{
+      localStorage.setItem('soul-connect.token', '{token}');
+      sessionStorage.given = 1;
+    }}"""
+    screen.context.add_init_script(script)
+
+
+def test_a_server_that_comes_back_is_there_again_without_a_reload(screen: Screen, house: House) -> None:
+    screen.expect_complaint(LOST)
+    screen.page.evaluate("window.notReloaded = true")
+    house.server.kill()
+    expect(screen.page.get_by_text("No connection. Trying again…")).to_be_visible()
+    assert screen.violations() == []
+    house.server.start("--demo")
+    expect(screen.page.locator(".banner")).to_have_count(0)
+    assert screen.page.evaluate("window.notReloaded") is True
+    until(lambda: house.hand.is_online, seconds=20)
+    screen.button("Next track").click()
+    until(lambda: house.state.queue_position == 1)
+
+
+def test_a_token_that_runs_out_is_refreshed_without_a_word(screens: OpenScreen, house: House) -> None:
+    screen = screens(None)
+    short = house.server.token(USER, "--ttl", "4s")
+    give_token(screen, short)
+    screen.open().arrive()
+    until(lambda: kept_token(screen) != short, seconds=15)
+    expect(screen.page.get_by_role("button", name="Sign in")).to_have_count(0)
+    screen.button("Next track").click()
+    until(lambda: house.state.queue_position == 1)
+
+
+def test_a_token_that_ran_out_while_the_page_was_closed_is_refreshed(
+    screens: OpenScreen, house: House
+) -> None:
+    screen = screens(None)
+    screen.expect_complaint("WebSocket|401")
+    short = house.server.token(USER, "--ttl", "1s")
+    give_token(screen, short)
+    until(lambda: house.server.run("status", token=short).returncode != 0, seconds=15)
+    screen.open().arrive()
+    assert kept_token(screen) != short
+
+
+def test_a_revoked_token_leads_to_signing_in(screens: OpenScreen, house: House) -> None:
+    screen = screens(None)
+    screen.expect_complaint("WebSocket|401")
+    token = house.server.token(USER)
+    give_token(screen, token)
+    screen.open().arrive()
+    done = house.server.run("token", "revoke", token)
+    assert done.returncode == 0, done.stderr
+    expect(screen.page.get_by_text("Your sign-in has ended. Please sign in again.")).to_be_visible()
+    screen.sign_in().arrive()
+
+
+def test_signing_out_ends_the_sign_in_everywhere_it_was_kept(screens: OpenScreen) -> None:
+    screen = screens(None).open().sign_in().arrive()
+    screen.button("Menu").click()
+    screen.button("Sign out").click()
+    expect(screen.page.get_by_role("button", name="Sign in")).to_be_visible()
+    assert screen.page.evaluate("localStorage.getItem('soul-connect.token')") is None
+    screen.page.reload()
+    expect(screen.page.get_by_role("button", name="Sign in")).to_be_visible()
+
+
+def test_a_second_tab_says_so_and_takes_over_when_told(screen: Screen) -> None:
+    second = screen.tab()
+    second.goto(screen.house.address)
+    expect(second.get_by_role("heading", name="Open in another tab")).to_be_visible()
+    expect(screen.where).to_be_visible()
+    second.get_by_role("button", name="Use it here").click()
+    expect(second.locator(".playing-on")).to_be_visible()
+    expect(screen.page.get_by_role("heading", name="Open in another tab")).to_be_visible()
+    screen.button("Use it here").click()
+    expect(screen.where).to_be_visible()
