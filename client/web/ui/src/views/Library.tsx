@@ -2,6 +2,7 @@ import { useRef } from "preact/hooks";
 
 import { type Album, albums, readLibrary, readMore, shelf } from "../model/library.ts";
 import { addTracks, playTracks } from "../model/music.ts";
+import { view } from "../model/route.ts";
 import { state } from "../model/store.ts";
 import type { Track } from "../model/tracks.ts";
 import { Cover } from "../parts/Cover.tsx";
@@ -15,10 +16,11 @@ const WORTH_SEARCHING = 12;
 /** What the server can play; only for those who may choose the music. */
 export function Library() {
   const { status, search, tracks, total, next } = shelf.value;
+  const Title = view.value === "library" ? "h1" : "h2";
   return (
     <section class="pane library" aria-labelledby="library-title">
       <div class="pane-head">
-        <h2 id="library-title">{t("library")}</h2>
+        <Title id="library-title">{t("library")}</Title>
       </div>
       {total > WORTH_SEARCHING && <Search />}
       {status === "failed" && (
@@ -73,12 +75,13 @@ function Search() {
 function AlbumTracks({ album }: { album: Album }) {
   const ids = album.tracks.map((track) => track.id);
   const [first] = album.tracks;
+  const Title = view.value === "library" ? "h2" : "h3";
   return (
     <section aria-label={album.title}>
       <div class="list-head">
         {first && <Cover of={first} thumb />}
         <div class="words">
-          <h3 class="cut">{album.title}</h3>
+          <Title class="cut">{album.title}</Title>
           <p class="soft cut">{album.artist}</p>
         </div>
         <button

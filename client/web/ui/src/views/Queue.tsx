@@ -1,6 +1,7 @@
 import { useState } from "preact/hooks";
 
 import { clearQueue, jumpTo, move, removeAt } from "../model/music.ts";
+import { view } from "../model/route.ts";
 import { playing, snapshot, state } from "../model/store.ts";
 import { trackOf } from "../model/tracks.ts";
 import { Cover } from "../parts/Cover.tsx";
@@ -16,10 +17,12 @@ const AFTER = 100;
 export function Queue() {
   const queue = state.value?.queue ?? [];
   const { canQueue } = snapshot.value;
+  // On a phone it is the page, and a page has a first heading.
+  const Title = view.value === "queue" ? "h1" : "h2";
   return (
     <section class="pane queue" aria-labelledby="queue-title">
       <div class="pane-head">
-        <h2 id="queue-title">{t("queue")}</h2>
+        <Title id="queue-title">{t("queue")}</Title>
         {queue.length > 0 && <span class="soft">{count("tracks", queue.length)}</span>}
         {queue.length > 0 && canQueue && (
           <button type="button" class="pill plain" onClick={clearQueue}>
