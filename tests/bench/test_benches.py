@@ -28,7 +28,8 @@ def test_a_crowd_that_connects(name: str, tmp_path: Path) -> None:
     with started(name, tmp_path, users=3) as engine:
         files = engine.sockets()
         storms = [broker_idle.storm(engine) for _ in range(2)]
-        assert engine.sockets() == files
+        # What asked whether it listens may have been open still.
+        assert engine.sockets() <= files
     assert all(one.rate > 0 and one.cpu > 0 for one in storms)
 
 
