@@ -1,54 +1,25 @@
 /** The client that a page holds: it makes the snapshots, and carries out what people do. */
 
 import type { Action, Answer } from "./actions.ts";
-import { Account, type TokenStore } from "./account.ts";
-import type { DeviceType } from "./contract/types.ts";
-import { Controls, quiet } from "./controls.ts";
+import { Account } from "./account.ts";
+import { Controls, isTooSoon, quiet } from "./controls.ts";
 import { draw, type Drawing } from "./drawing.ts";
 import { CONTROLLER, Identity, type Description } from "./identity.ts";
 import { Lifeline } from "./lifeline.ts";
-import type { OpenLink } from "./link.ts";
-import type { AudioEngine } from "./renderer/engine.ts";
+import type { ConnectOptions } from "./options.ts";
 import { Player } from "./renderer/player.ts";
 import type { Wish } from "./requests.ts";
 import { Session } from "./session.ts";
 import { ConnectError, type CommandType, type Connect, type Reason, type Snapshot } from "./snapshot.ts";
 import { Toasts } from "./toasts.ts";
 import { VolumeSliders } from "./volume.ts";
-import { chance, uuid, type Http, type HttpAnswer, type HttpRequest, type World } from "./world.ts";
+import { chance, uuid, type HttpAnswer, type HttpRequest, type World } from "./world.ts";
 
 /** How long (ms) a connection may be away before that is shown: another token, a short cut. */
 const UNNOTICED = 1_000;
 
-/** How soon (ms) is soon enough to ask again, unasked. */
-const SOON = 1_500;
 /** How long (ms) to wait for the server to know what this device can do. */
 const DESCRIBED_WITHIN = 3_000;
-
-/** That only one tab of a browser is in use. */
-export interface TabLock {
-  /** Whether no other tab has it; then it is ours, and `taken` is called once another one takes it. */
-  acquire(taken: () => void): Promise<boolean>;
-  /** Take it, whoever has it. */
-  take(taken: () => void): void;
-  release(): void;
-}
-
-export interface ConnectOptions {
-  readonly world: World;
-  readonly http: Http;
-  readonly open: OpenLink;
-  readonly store: TokenStore;
-  readonly tab: TabLock;
-  /** A lower-case UUID, made once and kept; the name that is asked for at the first registration. */
-  readonly device: { readonly id: string; readonly name: string; readonly type: DeviceType };
-  /** Makes what plays here; null where nothing can. Called in the click that allows it. */
-  readonly engine: (() => AudioEngine) | null;
-}
-
-export function createConnect(options: ConnectOptions): PageConnect {
-  return new PageConnect(options);
-}
 
 interface Waiting {
   readonly wish: Wish;
@@ -347,11 +318,7 @@ export class PageConnect extends Controls implements Connect {
         this.#player?.silence();
         this.#goElsewhere("other_client");
         break;
-      case "publish":
-      case "probe":
-      case "changed":
-      case "ordered":
-      case "hindered":
+      default: // drawn from the session itself
     }
   }
 
@@ -430,8 +397,4 @@ export class PageConnect extends Controls implements Connect {
     for (const { wish } of this.#waiting.values()) if (wish.type === "command") kinds.add(wish.command.type);
     return [...kinds];
   }
-}
-
-function isTooSoon(code: string, retryAfterMs: number | null): boolean {
-  return code === "rate_limited" && retryAfterMs !== null && retryAfterMs <= SOON;
 }

@@ -92,3 +92,11 @@ export function quiet<T>(promise: Promise<T>): Promise<T> {
   promise.catch(() => undefined);
   return promise;
 }
+
+/** How soon (ms) is soon enough to ask again, unasked. */
+const SOON = 1_500;
+
+/** Whether the server would take it a moment later: then it is asked again, without a word. */
+export function isTooSoon(code: string, retryAfterMs: number | null): boolean {
+  return code === "rate_limited" && retryAfterMs !== null && retryAfterMs <= SOON;
+}
