@@ -5,6 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from soul_connect.cli.app import MODULES, modules_for
+
 
 def test_help_is_grouped() -> None:
     done = subprocess.run(
@@ -56,3 +60,19 @@ def test_each_command_has_help() -> None:
             check=True,
         )
         assert done.stdout.startswith("Usage: ")
+
+
+@pytest.mark.parametrize(
+    ("line", "modules"),
+    [
+        ("devices --json", {"look"}),
+        ("doctor", {"look", "doctor"}),
+        ("play --on Kitchen", {"look", "remote"}),
+        ("user add alice", {"look", "accounts"}),
+        ("", set(MODULES)),
+        ("--help", set(MODULES)),
+        ("dance", set(MODULES)),
+    ],
+)
+def test_a_command_learns_of_no_more_than_it_needs(line: str, modules: set[str]) -> None:
+    assert set(modules_for(line.split())) == modules

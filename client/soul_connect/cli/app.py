@@ -1,25 +1,31 @@
 """The typer app: every command of `soul-connect`."""
 
+import atexit
+import gc
 import os
 import sys
-from typing import Any
+from importlib import import_module
+from typing import Any, Final
 
 import typer
 from typer.core import TyperGroup
 
-from soul_connect.cli import (
-    accounts,
-    conformance,
-    doctor,
-    look,
-    manage,
-    mpris,
-    player,
-    provision,
-    remote,
-    server,
-)
+from soul_connect.cli import grammar
 from soul_connect.cli.exits import end_with
+
+MODULES: Final = (
+    "look",
+    "mpris",
+    "remote",
+    "player",
+    "manage",
+    "server",
+    "accounts",
+    "provision",
+    "doctor",
+    "conformance",
+)
+"""Where the commands are, in the order of `--help`; each has `register`."""
 
 HELP = """Your music on all your devices: look, control, and hand it from one to another.
 
@@ -49,8 +55,8 @@ class Grouped(TyperGroup):
                 formatter.write_dl(rows)
 
 
-def build() -> typer.Typer:
-    """The app, with all commands."""
+def build(modules: tuple[str, ...] = MODULES) -> typer.Typer:
+    """The app, with all commands, or with those of a few modules."""
     app = typer.Typer(
         name="soul-connect",
         cls=Grouped,
@@ -60,15 +66,27 @@ def build() -> typer.Typer:
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    for module in (look, mpris, remote, player, manage, server, accounts, provision, doctor, conformance):
-        module.register(app)
+    for module in modules:
+        import_module(f"soul_connect.cli.{module}").register(app)
     return app
+
+
+def modules_for(arguments: list[str]) -> tuple[str, ...]:
+    """The modules that a command line needs: typer takes its time for each command that it is told of.
+
+    With a single command typer would make no group of it, so that there are always some.
+    """
+    home = grammar.home_of(arguments[0]) if arguments else None
+    return tuple(each for each in MODULES if each in {"look", home}) if home in MODULES else MODULES
 
 
 def main() -> int:
     """Run the command line; returns the exit code."""
+    # At its end a process gives everything back at once: looking for garbage first would take
+    # 50 ms, until the prompt is back.
+    atexit.register(gc.freeze)
     try:
-        result = build()(prog_name="soul-connect", standalone_mode=False)
+        result = build(modules_for(sys.argv[1:]))(prog_name="soul-connect", standalone_mode=False)
         sys.stdout.flush()
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 (the last one who can say it kindly)
         if isinstance(error, BrokenPipeError):

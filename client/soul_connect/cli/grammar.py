@@ -1,7 +1,7 @@
-"""The command line as data, for a shell's TAB: written by `make docs`, checked by `make check`.
+"""The command line as data: written by `make docs`, checked by `make check`.
 
-Typer takes a tenth of a second to say what could follow. So what it knows of commands and
-options is written down once, and `completion` reads it.
+Typer takes a tenth of a second to learn all commands and options. So what it knows is written
+down once: `completion` answers a TAB with it, and `app` sees which module a command is in.
 """
 
 import json
@@ -13,6 +13,15 @@ FILE: Final = Path(__file__).with_name("grammar.json")
 
 DEVICE: Final = "DEVICE"
 """What is offered are the devices as last seen."""
+
+
+def home_of(command: str) -> str | None:
+    """The module of `soul_connect.cli` that a command is in; None for what is no command."""
+    try:
+        home = json.loads(FILE.read_text("utf-8"))["commands"][command]["module"]
+    except (OSError, ValueError, KeyError):
+        return None
+    return str(home)
 
 
 def main(arguments: list[str]) -> int:
@@ -32,7 +41,12 @@ def document() -> dict[str, Any]:
 
     from soul_connect.cli.app import build  # noqa: PLC0415
 
-    return _command(get_command(build()), None)
+    program = get_command(build())
+    found = _command(program, None)
+    for name, command in getattr(program, "commands", {}).items():
+        first = next(iter(getattr(command, "commands", {}).values()), command)  # a group runs nothing itself
+        found["commands"][name]["module"] = first.callback.__module__.rpartition(".")[2]
+    return found
 
 
 def _command(command: Any, parent: Any) -> dict[str, Any]:

@@ -28,14 +28,14 @@ def devices(json: Json = False, url: Url = None, token: Token = None, ca: Ca = N
     """Your devices, and which of them is active."""
 
     async def question(client: "ConnectClient") -> None:
-        from soul_connect.cli import show
-
         await _seen(client)
         state, now_ms = client.state, _now_ms(client)
         if json:
             active = state.device_id if state is not None else None
             say(dumps([{**plain(each), "is_active": each.id == active} for each in client.devices]))
             return
+        from soul_connect.cli import show
+
         console = show.terminal()
         if console.is_terminal:
             console.print(show.devices_view(client.devices, state, now_ms, icons=show.icons_fit(console)))
@@ -50,7 +50,6 @@ def status(json: Json = False, url: Url = None, token: Token = None, ca: Ca = No
     """What is playing, and where."""
 
     async def question(client: "ConnectClient") -> None:
-        from soul_connect.cli import show
         from soul_connect.cli.words import name_of
 
         await _seen(client)
@@ -60,6 +59,8 @@ def status(json: Json = False, url: Url = None, token: Token = None, ca: Ca = No
             name = name_of(state.device_id, client.devices) if state is not None else None
             say(dumps({**facts, "device_name": name, "position_now_ms": position_ms}))
             return
+        from soul_connect.cli import show
+
         console = show.terminal()
         if console.is_terminal:
             console.print(
