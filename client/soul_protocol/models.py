@@ -24,7 +24,12 @@ class DeviceType(StrEnum):
 
 
 def _tidy_name(value: object) -> object:
-    return unicodedata.normalize("NFC", value).strip() if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    name = unicodedata.normalize("NFC", value).strip()
+    if not 1 <= len(name) <= NAME_CHARACTERS:  # below as well, for the schema; here for its words
+        raise ValueError(f"a name has 1 to {NAME_CHARACTERS} characters")
+    return name
 
 
 def _printable_name(value: str) -> str:

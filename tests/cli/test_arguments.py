@@ -1,7 +1,7 @@
 import pytest
 import typer
 
-from soul_connect.cli.arguments import Place, parse_place
+from soul_connect.cli.arguments import Place, parse_percent, parse_place
 
 
 @pytest.mark.parametrize(
@@ -44,3 +44,14 @@ def test_what_is_no_position(text: str) -> None:
 )
 def test_from_here(text: str, now: int, duration: int | None, then: int) -> None:
     assert parse_place(text).from_here(now, duration) == then
+
+
+@pytest.mark.parametrize(("text", "percent"), [("0", 0), ("100", 100), (" 40 ", 40), ("40%", 40), (7, 7)])
+def test_volumes(text: str | int, percent: int) -> None:
+    assert parse_percent(text) == percent
+
+
+@pytest.mark.parametrize("text", ["101", "-1", "", "%", "1.5", "loud", "0x10", "٣"])
+def test_volumes_that_are_none(text: str) -> None:
+    with pytest.raises(typer.BadParameter, match="0 to 100"):
+        parse_percent(text)

@@ -242,6 +242,14 @@ def test_names_are_trimmed_and_composed() -> None:
     assert decoded.name == "Caf\u00e9"
 
 
+@pytest.mark.parametrize("name", ["", "  ", "x" * 65])
+def test_a_name_that_is_none_is_refused_in_words(name: str) -> None:
+    error = refusal(
+        UpChannel.MANAGE, {"type": "rename_device", "id": REQUEST, "device_id": OTHER, "name": name}
+    )
+    assert "a name has 1 to 64 characters" in str(error)
+
+
 def test_optional_fields_stay_away_and_null_ones_stay() -> None:
     decoded = codec.decode_up(UpChannel.TRANSFER, wire(UP[17][1]))
     assert b"options" not in codec.encode(decoded)

@@ -44,6 +44,18 @@ def parse_place(text: str | Place) -> Place:
     return Place(-ms if sign == "-" else ms, relative=bool(sign))
 
 
+def parse_percent(text: str | int) -> int:
+    """Read a volume, 0 to 100.
+
+    Raises:
+        typer.BadParameter: it is none.
+    """
+    digits = str(text).strip().removesuffix("%").rstrip()
+    if not re.fullmatch(r"[0-9]{1,3}", digits) or int(digits) > 100:
+        raise typer.BadParameter(f"{text!r} is not understood: a volume is 0 to 100")
+    return int(digits)
+
+
 class Switch(StrEnum):
     """On or off."""
 

@@ -145,5 +145,5 @@ def _first_problem(error: BaseException) -> str:
     problems = getattr(error, "errors", None)
     if callable(problems):
         for problem in problems():
-            return str(problem["msg"])
+            return str(problem["msg"]).removeprefix("Value error, ")
     return str(error)

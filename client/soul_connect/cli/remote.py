@@ -19,6 +19,7 @@ from soul_connect.cli.arguments import (
     Switch,
     Token,
     Url,
+    parse_percent,
     parse_place,
 )
 from soul_connect.cli.exits import CliError, Exit
@@ -116,7 +117,7 @@ def seek(
 
 
 def volume(
-    percent: Annotated[int, typer.Argument(metavar="VOLUME", min=0, max=100, help="0 to 100.")],
+    percent: Annotated[int, typer.Argument(metavar="VOLUME", parser=parse_percent, help="0 to 100.")],
     *,
     on: On = None,
     json: Json = False,
