@@ -6,6 +6,7 @@ from urllib.request import Request, urlopen
 from playwright.sync_api import Route, expect
 
 from e2e.browser.conftest import OpenScreen
+from waiting import until
 
 MOST = 150_000
 
@@ -40,6 +41,7 @@ def test_the_page_is_there_before_mqtt(screens: OpenScreen) -> None:
     screen.open()
     expect(screen.title).to_have_text("Soul Connect")
     expect(screen.page.get_by_text("Connecting…")).to_be_visible()
+    until(lambda: screen.page.evaluate("true") and held, what="the request for MQTT.js")
     for route in held:
         route.continue_()
     screen.arrive()
