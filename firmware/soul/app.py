@@ -11,13 +11,14 @@ import json
 import sys
 import time
 
-from soul import clock, ota
+from soul import clock
 from soul.buttons import Buttons
 from soul.dap import Dap
 from soul.mqtt_link import Link
 from soul.status import Console, Led, describe
 from soul.store import Keeper, Store
 from soul.supervisor import TIMEOUT, Supervisor
+from soul.trial import Trial
 from soul.wifi import Wifi
 
 STATE = "state.json"
@@ -84,7 +85,7 @@ class App:
         self._beat = time.ticks_ms()
         self._tasks = []
         self._line = None
-        self._update = ota.Trial(uptime)
+        self._update = Trial(uptime)
         told = self.dap.heard
 
         def heard(kind, serial, value=None):
@@ -206,6 +207,8 @@ class App:
             await asyncio.sleep(self._config.get("update_after", 60))
             if self.dap.renderer.table.playing or self.dap.session.phase != "registered":
                 continue
+            from soul import ota  # only where it is used: it takes 9 KB
+
             try:
                 version = await ota.fetch(base, binascii.unhexlify(key))
             except (ota.UpdateError, OSError) as error:

@@ -92,7 +92,7 @@ class Link:
 
         Args:
             config: a dict: host, port, user, device (the client id), token, ca (PEM; None: no TLS), and if
-                wanted keepalive (s), server_hostname.
+                wanted keepalive (s), server_hostname, max_payload_bytes (what it takes at most).
             on_message: called with (topic: str, payload: memoryview), which is valid during the call only.
                 It must not wait. QoS 1 is acknowledged afterwards, even if it raised.
             topics: a list of (filter, qos) to subscribe to.
@@ -122,7 +122,13 @@ class Link:
         )
         keepalive = config.get("keepalive", 30)
         self._packets = Packets(
-            config["device"], config["user"], config["token"], keepalive, self._message, self._too_large
+            config["device"],
+            config["user"],
+            config["token"],
+            keepalive,
+            self._message,
+            self._too_large,
+            config.get("max_payload_bytes", MAX_PAYLOAD),
         )
         self._connection = None
         self._closing = self._asked = False

@@ -14,9 +14,9 @@ from micropython import const
 from umqtt.simple import MQTTClient
 
 MAX_PAYLOAD = const(24 * 1024)
-"""The largest payload that is read, in bytes: what a device announces as `max_payload_bytes`."""
+"""The largest payload that is read, in bytes, unless the device announces less (`max_payload_bytes`)."""
 
-_BUFFER = const(MAX_PAYLOAD + 512)  # the fixed header, a topic of the contract (< 180 bytes), a packet id
+_HEAD = const(512)  # the fixed header, a topic of the contract (< 180 bytes), a packet id
 _APART = const(512)  # what is longer is not copied to be sent
 
 CONNACK = const(0x20)
@@ -76,14 +76,15 @@ class Packets(MQTTClient):
         on_message: called with each message: (topic: str, payload: memoryview). The payload is part of the
             one buffer and valid during the call only.
         on_oversize: called with the topic and the size of what did not fit.
+        payload: the largest that is read, in bytes.
     """
 
-    def __init__(self, device, user, token, keepalive, on_message, on_oversize=None):
+    def __init__(self, device, user, token, keepalive, on_message, on_oversize=None, payload=MAX_PAYLOAD):
         super().__init__(device, "", 0, user, token, keepalive)
         self.set_callback(self._deliver)
         self._on_message = on_message
         self._on_oversize = on_oversize
-        self._buffer = bytearray(_BUFFER)
+        self._buffer = bytearray(payload + _HEAD)
         self._view = memoryview(self._buffer)
         self._inward = _Tape(self._view)
         self.taken = set()
@@ -225,7 +226,7 @@ class Packets(MQTTClient):
         kind = head & 0xF0
         self._check(head, kind, size)
         whole = at - start + size
-        if whole > _BUFFER:
+        if whole > len(self._buffer):
             return self._begin_drain(head, at, whole)
         if there < whole:
             return 0
@@ -265,7 +266,7 @@ class Packets(MQTTClient):
         if self._end < at + 2:
             return 0
         length = self._short(at)
-        if at + length + 4 > _BUFFER:
+        if at + length + 4 > len(self._buffer):
             raise Malformed(f"a topic of {length} bytes")
         if self._end < at + length + 4:
             return 0

@@ -18,13 +18,11 @@ import json
 import os
 
 from soul.http import HttpError, get
+from soul.trial import OLD, read, remove, write
 
-NEW, RUNNING, OLD = "soul.new", "soul", "soul.old"
+NEW, RUNNING = "soul.new", "soul"
 WHOLE = NEW + "/whole"
 """Exists once all of a new version is there and verified."""
-
-ONLINE_WITHIN = 180_000
-"""How long (ms) a new version may take to be online before the chip starts again, and counts."""
 
 MOST = 256 * 1024
 """The largest file (bytes); the manifest may be a tenth of it."""
@@ -84,50 +82,6 @@ def verify(offer, key, running):
     return version, files
 
 
-def exists(path):
-    """Whether there is a file or folder."""
-    try:
-        os.stat(path)
-    except OSError:
-        return False
-    return True
-
-
-def remove(path):
-    """A file, or a folder with all that is in it; nothing if it is not there."""
-    try:
-        names = os.listdir(path)
-    except OSError:
-        if exists(path):
-            os.remove(path)
-        return
-    for name in names:
-        remove(path + "/" + name)
-    os.rmdir(path)
-
-
-def _counter():
-    import esp32
-
-    return esp32.NVS("soul")
-
-
-def read(name, otherwise=0):
-    """A number that outlasts a reset: `version`, or `trial`, the starts of a version on trial."""
-    try:
-        return _counter().get_i32(name)
-    except OSError:
-        return otherwise
-
-
-def write(**numbers):
-    """Keep numbers."""
-    kept = _counter()
-    for name, number in numbers.items():
-        kept.set_i32(name, number)
-    kept.commit()
-
-
 async def fetch(base, key, context=None):
     """Bring a newer version beside the running one; returns its number.
 
@@ -182,22 +136,3 @@ def swap(version):
     write(trial=1, version=version)
     os.rename(RUNNING, OLD)
     os.rename(NEW, RUNNING)
-
-
-class Trial:
-    """The first hours of a version."""
-
-    def __init__(self, uptime):
-        self._uptime = uptime
-        self._on = read("trial") > 0
-
-    def succeeded(self):
-        """It is online: it stays, and the one before goes."""
-        if self._on:
-            self._on = False
-            write(trial=0)
-            remove(OLD)
-
-    def overdue(self):
-        """Whether it should have been online by now."""
-        return self._on and self._uptime.now() > ONLINE_WITHIN

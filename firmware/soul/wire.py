@@ -57,7 +57,8 @@ _KINDS = {
 
 def is_sound(message, fields):
     """Whether a message has the `fields` of `soul.contract`, each with what belongs there."""
-    for name, kind in fields.items():
+    for field in fields.split():
+        name, kind = field.split(":")
         if name not in message:
             if kind[-1] != "?":
                 return False

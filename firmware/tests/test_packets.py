@@ -192,3 +192,20 @@ def test_the_worst_answer_to_a_subscription_counts():
     assert (peer.packets.acknowledged, peer.packets.answer) == (2, 0x80)
     assert peer.feed(b"\x20\x02\x00\x05") == [mp.CONNACK]
     assert peer.packets.answer == 5
+
+
+def test_the_buffer_is_as_large_as_what_the_device_announces():
+    got, large = [], []
+    packets = mp.Packets(
+        "device", "alice", "t", 30, lambda *what: got.append(what[0]), lambda *what: large.append(what), 1_000
+    )
+    for size in (1_000, 3_000):
+        data, at = publish(b"t", bytes(size)), 0
+        while at < len(data):
+            space = packets.space()
+            count = min(len(space), len(data) - at)
+            space[:count] = data[at : at + count]
+            packets.got(count)
+            at += count
+            packets.next_packet()
+    assert got == ["t"] and len(large) == 1 and large[0][1] > 3_000

@@ -8,7 +8,7 @@ import time
 
 import boot
 import esp32
-from soul import ota
+from soul import ota, trial
 from wav_server import WavServer
 
 KEY = b"k" * 32
@@ -37,7 +37,7 @@ def text_of(path):
 
 def leave(folder):
     os.chdir(HOME)
-    ota.remove(folder)
+    trial.remove(folder)
 
 
 def offer(version, files, key=KEY, **more):
@@ -105,12 +105,12 @@ async def test_an_update_is_fetched_swapped_and_stays_once_online():
             return self.ms
 
     uptime = Uptime()
-    trial = ota.Trial(uptime)
-    assert not trial.overdue()
+    watched = trial.Trial(uptime)
+    assert not watched.overdue()
     uptime.ms = 181_000
-    assert trial.overdue()
-    trial.succeeded()
-    assert not trial.overdue() and not ota.exists("soul.old")
+    assert watched.overdue()
+    watched.succeeded()
+    assert not watched.overdue() and not trial.exists("soul.old")
     assert boot.settle(esp32.NVS("soul")) == "nothing"
     try:
         await ota.fetch(server.url("/u"), KEY)
@@ -133,7 +133,7 @@ async def test_a_file_that_is_cut_changed_or_missing_changes_nothing():
         try:
             await ota.fetch(server.url("/u"), KEY)
         except ota.UpdateError:
-            assert text_of("soul/app.py") == "one" and not ota.exists(ota.WHOLE)
+            assert text_of("soul/app.py") == "one" and not trial.exists(ota.WHOLE)
         else:
             raise AssertionError("it was taken")
     server.stop()
@@ -150,7 +150,7 @@ def test_a_version_that_does_not_come_online_is_taken_back():
     assert done == ["on trial", "on trial", "on trial", "taken back"]
     assert text_of("soul/app.py") == "one" and text_of("soul.bad/app.py") == "two"
     assert boot.settle(esp32.NVS("soul")) == "nothing"
-    assert ota.read("version") == 2  # the bad one is not fetched again
+    assert trial.read("version") == 2  # the bad one is not fetched again
     leave(folder)
 
 
@@ -159,7 +159,7 @@ def test_a_power_cut_in_a_swap_is_finished_at_the_next_start():
     os.mkdir("soul.new")
     put("soul.new/app.py", "two")
     put("soul.new/whole", "2")
-    ota.write(trial=1, version=2)
+    trial.write(trial=1, version=2)
     os.rename("soul", "soul.old")  # and here the power goes
     assert boot.settle(esp32.NVS("soul")) == "on trial"
     assert text_of("soul/app.py") == "two"
@@ -172,5 +172,5 @@ def test_a_power_cut_in_a_swap_is_finished_at_the_next_start():
 
 def test_a_device_that_was_never_updated_starts():
     folder = room()
-    assert boot.settle(esp32.NVS("soul")) == "nothing" and ota.read("version") == 0
+    assert boot.settle(esp32.NVS("soul")) == "nothing" and trial.read("version") == 0
     leave(folder)
