@@ -1,9 +1,14 @@
-"""The order of the whole run."""
+"""The order of the whole run, and its patience."""
 
 from pathlib import Path
 from typing import Final
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# A busy machine is slow, and not wrong.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 _FIRST: Final = ("e2e", "firmware", "client", "cli", "players_mpv")
 """Tests that wait for deadlines and programs: begun first, they pass while others compute."""

@@ -6,15 +6,10 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
 
 from client.other_broker import mosquitto
 from serving import Server, serving
 from soul_coordinator.accounts import Accounts
-
-# A busy machine is slow, and not wrong.
-settings.register_profile("patient", deadline=None)
-settings.load_profile("patient")
 
 
 @pytest.fixture(scope="session")
