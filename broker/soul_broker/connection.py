@@ -61,6 +61,7 @@ class Connection:
         "_out",
         "_suspended",
         "_task",
+        "addressed",
         "claimed",
         "decoder",
         "expires_at",
@@ -128,6 +129,8 @@ class Connection:
         self.held: tuple[Refusal, float] | None = None
         """A refusal that waits, and when it is told."""
         self._out: list[bytes] | None = None
+        self.addressed = False
+        """Whether a message for nobody else is among what was gathered."""
         self._controls = 0
         self._control_bytes = 0
         self._backlog: Backlog | None = None
@@ -236,6 +239,7 @@ class Connection:
         self._out = None
         hub, others, other_bytes = self.hub, self._controls, self._control_bytes
         self._controls = self._control_bytes = 0
+        self.addressed = False
         if hub.tap is not None:
             for packet in out:
                 hub.tap(self.session, packet, sent=True)

@@ -224,8 +224,11 @@ class Hub:
                 if outlet is not None:
                     outlet.send(wire)
         else:
+            alone = len(receivers) == 1
             for session, granted in receivers.items():
                 self.deliver(session, message, min(message.qos, granted))
+                if alone and session.connection is not None:
+                    session.connection.addressed = True
 
     def deliver(self, session: Session, message: Publish, qos: int) -> None:
         """Send one message to one subscriber."""

@@ -7,6 +7,7 @@ from broker.house import mint, new_device
 from broker.world import MemoryLink, World
 from soul_broker.connection import Connection
 from soul_broker.endpoint import Gate
+from soul_broker.packets import Publish
 
 
 class Writes(MemoryLink):
@@ -127,25 +128,58 @@ def test_a_client_that_talks_to_itself_holds_up_nobody() -> None:
     assert turns == 50
 
 
+class Named(MemoryLink):
+    """Says its name when it is written to."""
+
+    def __init__(self, name: str, order: list[str]) -> None:
+        super().__init__()
+        self._name, self._order = name, order
+
+    def write(self, packets: list[bytes]) -> None:
+        self._order.extend([self._name] * bool(packets))
+
+
 def test_who_hears_of_it_is_written_to_before_who_said_it() -> None:
     world, device, other = World(), new_device(), new_device()
     order: list[str] = []
-
-    class Named(MemoryLink):
-        def __init__(self, name: str) -> None:
-            super().__init__()
-            self._name = name
-
-        def write(self, packets: list[bytes]) -> None:
-            order.extend([self._name] * bool(packets))
-
     token = mint("coordinator", "service")
-    said = enter(world, Named("who said it"), world.gate, wire.connect("c", "coordinator", token))
-    heard = enter(world, Named("who hears it"), world.gate, wire.connect(device, "alice", mint()))
-    enter(world, Named("nobody"), world.gate, wire.connect(other, "alice", mint()))
+    said = enter(world, Named("who said it", order), world.gate, wire.connect("c", "coordinator", token))
+    heard = enter(world, Named("who hears it", order), world.gate, wire.connect(device, "alice", mint()))
+    enter(world, Named("nobody", order), world.gate, wire.connect(other, "alice", mint()))
     heard.receive(wire.subscribe((f"soul/v1/alice/device/{device}/down/+", 0)))
     world.turn()
     order.clear()
     said.receive(wire.publish(f"soul/v1/alice/device/{device}/down/reply", b"x", qos=1, packet_id=7))
     world.turn()
     assert order == ["who hears it", "who said it"]
+
+
+def test_who_asked_is_answered_before_others_and_who_only_hears_itself_after_them() -> None:
+    world, asking, playing = World(), new_device(), new_device()
+    order: list[str] = []
+    links = {device: Named(device, order) for device in (asking, playing)}
+    clients = {
+        device: enter(world, link, world.gate, wire.connect(device, "alice", mint()))
+        for device, link in links.items()
+    }
+    for device, client in clients.items():
+        client.receive(
+            wire.subscribe((f"soul/v1/alice/device/{device}/down/+", 1), ("soul/v1/alice/all/+", 1))
+        )
+    world.turn()
+
+    def told(who: str, *messages: str) -> list[str]:
+        """One device says something, and in the same turn there are messages about it."""
+        order.clear()
+        clients[who].receive(wire.publish(f"soul/v1/alice/device/{who}/up/state", b"x", qos=1, packet_id=7))
+        for topic in messages:
+            world.hub.distribute(Publish(topic, b"x", 1))
+        world.turn()
+        return list(order)
+
+    command = told(
+        asking, f"soul/v1/alice/device/{playing}/down/execute", f"soul/v1/alice/device/{asking}/down/reply"
+    )
+    assert command == [asking, playing]
+    report = told(playing, "soul/v1/alice/all/state", f"soul/v1/alice/device/{asking}/down/reply")
+    assert report == [asking, playing]

@@ -1,5 +1,5 @@
 import type { ComponentChildren } from "preact";
-import { useEffect, useId, useRef } from "preact/hooks";
+import { useId, useLayoutEffect, useRef } from "preact/hooks";
 
 import { t } from "../texts/index.ts";
 import { Icon } from "./icons.tsx";
@@ -17,7 +17,8 @@ interface Props {
 export function Dialog({ title, onClose, fromBelow = false, children }: Props) {
   const ref = useRef<HTMLDialogElement>(null);
   const name = useId();
-  useEffect(() => {
+  // Before the next key is heard: what has the focus now gets it back when the dialog closes.
+  useLayoutEffect(() => {
     ref.current?.showModal();
     openDialogs.value++;
     return () => {
