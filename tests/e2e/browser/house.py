@@ -113,8 +113,8 @@ class House:
 
 
 @contextmanager
-def open_house(folder: Path, music: Path) -> Iterator[House]:
-    house = House(Server(folder))
+def open_house(folder: Path, music: Path, server: type[Server] = Server) -> Iterator[House]:
+    house = House(server(folder))
     try:
         house.enter(music)
         yield house
