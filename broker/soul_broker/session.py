@@ -43,6 +43,9 @@ class SessionBounds:
 class Outlet(Protocol):
     """The session's present connection."""
 
+    addressed: bool
+    """Whether a message for nobody else is under way to it in this turn of the loop."""
+
     def send(self, packet: bytes) -> None:
         """Send one PUBLISH."""
 

@@ -254,6 +254,8 @@ async def test_overlapping_subscriptions_in_any_order_deliver_once_at_the_highes
 class Sink:
     """An outlet that takes everything."""
 
+    addressed = False
+
     def send(self, packet: bytes) -> None:
         self.last = packet
 
