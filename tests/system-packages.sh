@@ -17,7 +17,7 @@ need dbus-run-session dbus
 need dbus-daemon dbus-daemon
 need caddy caddy
 need nginx nginx-light
-need chromium chromium
+need Xvfb xvfb
 [ -n "$missing" ] || exit 0
 if [ "$(id -u)" = 0 ]; then sudo=""
 elif sudo -n true 2>/dev/null; then sudo="sudo -n"

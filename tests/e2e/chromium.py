@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import re
 import subprocess
 from collections.abc import AsyncIterator
@@ -14,7 +15,6 @@ import aiohttp
 from waiting import until_async
 
 FLAGS = (
-    "--headless",
     "--no-sandbox",
     "--disable-gpu",
     "--disable-quic",
@@ -61,6 +61,10 @@ class Page:
             assert loop.time() < deadline, f"{script}: {self.complaints}"
             await asyncio.sleep(0.05)
 
+    async def cover(self) -> None:
+        """Open another tab in front of this one."""
+        await self._call("Target.createTarget", url="about:blank")
+
     async def close(self) -> None:
         self._reading.cancel()
         await asyncio.gather(self._reading, return_exceptions=True)
@@ -85,12 +89,17 @@ class Page:
 
 
 @asynccontextmanager
-async def chromium(folder: Path) -> AsyncIterator[Page]:
-    """A browser that nobody used before, with one empty page."""
+async def chromium(folder: Path, *, display: str | None = None) -> AsyncIterator[Page]:
+    """A browser that nobody used before, with one empty page; on an X display, or headless."""
+    shown = ["--headless"] if display is None else []
+    env = os.environ if display is None else {**os.environ, "DISPLAY": display}
     profile = folder / "profile"
     with (folder / "chromium.log").open("wb") as log:
         browser = subprocess.Popen(  # noqa: ASYNC220 (a fork takes no time)
-            ["chromium", *FLAGS, f"--user-data-dir={profile}", "about:blank"], stdout=log, stderr=log
+            ["chromium", *FLAGS, *shown, f"--user-data-dir={profile}", "about:blank"],
+            stdout=log,
+            stderr=log,
+            env=env,
         )
 
     def port() -> str | None:
