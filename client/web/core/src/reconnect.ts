@@ -10,7 +10,7 @@
 /** The spread of the first try (ms); doubled with each failure. */
 const BASE = 200;
 /** The largest spread (ms): the longest wait after the server's return. */
-const CAP = 2_000;
+const CAP = 1_500;
 /** A connection that stayed for so long (ms) was a good one: the backoff starts over. */
 const LASTED = 10_000;
 /** How long (ms) most attempts may take: a lost SYN is repeated after 1 s. */
