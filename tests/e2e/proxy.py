@@ -56,7 +56,9 @@ class Proxy:
             self._selector.register(one, selectors.EVENT_READ)
 
     def _forward(self, one: socket.socket) -> None:
-        other = self._pairs[one]
+        other = self._pairs.get(one)
+        if other is None:
+            return  # its other end was closed by an event before this one, of the same look
         try:
             data = one.recv(65536)
             if self._silent.is_set():
