@@ -1,13 +1,12 @@
 """Who this device is, and what it played, kept in a file between runs."""
 
 import json
-import os
-import tempfile
 import uuid
 from pathlib import Path
 
 from pydantic import ConfigDict, ValidationError
 
+from soul_connect.private_file import write_privately
 from soul_protocol.ids import DeviceId
 from soul_protocol.models import LastKnownState
 from soul_protocol.wire import Wire, optional
@@ -88,14 +87,5 @@ class DeviceFile:
             self._write()
 
     def _write(self) -> None:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{self._path.name}.", dir=self._path.parent)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(json.dumps(self._kept.model_dump(mode="json"), indent=1).encode() + b"\n")
-                file.flush()
-                os.fsync(file.fileno())
-            Path(name).replace(self._path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+        text = json.dumps(self._kept.model_dump(mode="json"), indent=1)
+        write_privately(self._path, text.encode() + b"\n")

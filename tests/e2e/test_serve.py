@@ -1,5 +1,6 @@
 """`serve` itself: its `ready` line, ports that are off or taken, bad settings, what it leaves behind."""
 
+import json
 import stat
 import subprocess
 from pathlib import Path
@@ -69,6 +70,54 @@ def test_the_data_directory_is_its_owners_alone(tmp_path: Path) -> None:
     assert stat.S_IMODE(server.data_dir.stat().st_mode) == 0o700
     for name in ("signing-key.pem", "ca-key.pem", "server-key.pem"):
         assert stat.S_IMODE((server.data_dir / name).stat().st_mode) == 0o600
+
+
+def invited(server: Server, *more: str) -> str:
+    done = server.run("invite", "alice", *more)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.partition("#invite=")[0]
+
+
+def test_other_commands_know_where_the_running_server_is(tmp_path: Path) -> None:
+    server, folder = Server(tmp_path), tmp_path / "pocket"
+    server.add_user("alice")
+    provision = ("provision", str(folder), "--name", "Pocket", "--wifi", "home", "--password-stdin")
+
+    def tls_port() -> int:
+        done = server.run(*provision, stdin="\n")
+        assert done.returncode == 0, done.stderr
+        return int(json.loads((folder / "config.json").read_text())["port"])
+
+    try:
+        server.start()
+        assert invited(server) == f"{server.http}/"
+        assert invited(server, "--url", "https://music.example.org") == "https://music.example.org/"
+        assert tls_port() == server.tls_port
+        assert "this machine only" in server.run("invite", "alice").stderr
+        # Killed, it cannot take the note back: that is the best that is known.
+        server.kill()
+        assert invited(server) == f"{server.http}/"
+
+        server.env["SOUL_CONNECT_PUBLIC_URL"] = "https://home.example.org/soul"
+        server.tls_port = 0
+        server.start()
+        del server.env["SOUL_CONNECT_PUBLIC_URL"]
+        assert invited(server) == "https://home.example.org/soul/"
+        assert server.run("invite", "alice").stderr == ""
+        assert "TLS port is off" in server.run(*provision, stdin="\n").stderr
+        assert server.stop() == 0
+
+        server.http_port = 0
+        server.start()
+        done = server.run("invite", "alice")
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "--url" in done.stderr
+        # Stopped, it is where the settings say.
+        assert server.stop() == 0
+        assert invited(server) == "http://127.0.0.1:8080/"
+        assert tls_port() == 8883
+    finally:
+        server.kill()
 
 
 def test_the_demo_needs_a_port_for_its_players(tmp_path: Path) -> None:

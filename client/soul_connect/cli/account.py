@@ -1,10 +1,8 @@
 """Logging in over HTTP, and the user's settings file that keeps the token."""
 
 import json
-import os
 import re
 import ssl
-import tempfile
 import tomllib
 from dataclasses import dataclass
 from http.client import HTTPException
@@ -15,6 +13,7 @@ from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, HTTPSHandler, Request, build_opener
 
 from soul_connect.cli.exits import CliError, Exit
+from soul_connect.private_file import write_privately
 from soul_connect.settings import user_config_file
 from soul_connect.settings_values import SettingsError
 
@@ -83,7 +82,7 @@ def keep_in_place_of(old: str, new: str) -> None:
     file = user_config_file()
     text = file.read_text(encoding="utf-8") if file.exists() else ""
     if (line := f"token = {json.dumps(old)}") in text:
-        _write_private(file, text.replace(line, f"token = {json.dumps(new)}"))
+        write_privately(file, text.replace(line, f"token = {json.dumps(new)}").encode())
 
 
 def remember(url: str, token: str, ca: Path | None) -> Path:
@@ -104,20 +103,8 @@ def remember(url: str, token: str, ca: Path | None) -> Path:
         tomllib.loads(text)
     except tomllib.TOMLDecodeError:
         raise SettingsError(f"{file} is not valid TOML: mend or remove it, and log in again.") from None
-    _write_private(file, text)
+    write_privately(file, text.encode())
     return file
-
-
-def _write_private(file: Path, text: str) -> None:
-    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=".config.", dir=file.parent)  # mode 0600
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as out:
-            out.write(text)
-        Path(name).replace(file)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
 
 
 class _NoRedirect(HTTPRedirectHandler):

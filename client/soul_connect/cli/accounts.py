@@ -11,10 +11,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
+from urllib.parse import urlsplit
 
 import typer
 
 from soul_connect.cli.exits import CliError, Exit
+from soul_connect.cli.running import find_running
 from soul_connect.settings import ServerSettings, find_data_dir, parse_ttl
 from soul_protocol.roles import Role, Scope
 
@@ -205,12 +207,14 @@ def invite(
     Example: soul-connect invite alice --scope queue --ttl 4h
     """
     settings = ServerSettings.load(config, {"data_dir": data_dir, "public_url": url})
-    base = settings.public_url or f"http://127.0.0.1:{settings.http_port or 8080}"
+    base = settings.public_url or _page(settings)
     with accounts_of(settings.data_dir) as accounts:
         invitation = accounts.invite(name, _scopes(scope), ttl=parse_ttl(ttl))
     # In the fragment: it is never sent, so no log of a proxy has it.
     link = f"{base.rstrip('/')}/#invite={invitation.code}"
     print(link)  # noqa: T201
+    if _stays_here(base):
+        _say("The link works on this machine only; for guests elsewhere add --url, or set public_url.")
     if sys.stdout.isatty():
         _show_code(link)
 
@@ -294,6 +298,22 @@ def _password_from_stdin() -> str:
 
 def _scopes(words: str) -> frozenset[Scope]:
     return frozenset(Scope(word) for word in words.split(",") if word)
+
+
+def _page(settings: ServerSettings) -> str:
+    """The page of the server that runs, else where the settings would have it."""
+    running = find_running(settings.data_dir)
+    page = f"http://127.0.0.1:{settings.http_port}" if settings.http_port else None
+    if running is not None:
+        page = running.page
+    if page is None:
+        raise CliError(Exit.USAGE, "The server has no page of its own; --url says where the page is.")
+    return page
+
+
+def _stays_here(address: str) -> bool:
+    host = urlsplit(address).hostname or ""
+    return host in {"localhost", "::1"} or host.startswith("127.")
 
 
 def _show_code(link: str) -> None:

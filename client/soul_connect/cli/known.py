@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
+from soul_connect.private_file import write_privately
 from soul_connect.settings import ClientSettings
 from soul_connect.settings_values import SettingsError
 
@@ -45,13 +46,7 @@ def remember(owner: str, devices: Iterable[Known]) -> None:
     file = known_file()
     text = json.dumps({"owner": owner, "devices": [asdict(each) for each in devices]})
     with contextlib.suppress(OSError):
-        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        new = file.with_name(f".devices.{os.getpid()}")  # `tempfile` would take 10 ms to import
-        new.unlink(missing_ok=True)
-        handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "w", encoding="utf-8") as out:
-            out.write(text)
-        new.replace(file)
+        write_privately(file, text.encode(), sync=False)
 
 
 def recall(owner: str) -> tuple[list[Known], bool]:

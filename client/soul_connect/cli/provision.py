@@ -3,11 +3,9 @@
 # ruff: noqa: PLC0415 (a command imports what it needs when it runs: see __init__)
 
 import json
-import os
 import secrets
 import socket
 import sys
-import tempfile
 import time
 import uuid
 from pathlib import Path
@@ -17,6 +15,8 @@ import typer
 
 from soul_connect.cli.accounts import PANEL, DataDir, accounts_of, checked_ttl
 from soul_connect.cli.exits import CliError, Exit
+from soul_connect.cli.running import find_running
+from soul_connect.private_file import write_privately
 from soul_connect.settings import ServerSettings, parse_ttl
 
 CONFIG: Final = "config.json"
@@ -60,7 +60,11 @@ def provision(
     port: Annotated[
         int | None,
         typer.Option(
-            "--port", metavar="PORT", min=1, max=65535, help="Its TLS port; as the server's settings."
+            "--port",
+            metavar="PORT",
+            min=1,
+            max=65535,
+            help="Its TLS port; the running server's unless set.",
         ),
     ] = None,
     authority: Annotated[
@@ -90,12 +94,14 @@ def provision(
     Example: soul-connect provision pocket --name Pocket --wifi home
     """
     settings = ServerSettings.load(config, {"data_dir": data_dir, "tls_port": port})
+    running = find_running(settings.data_dir) if port is None else None
+    tls_port = settings.tls_port if running is None else running.tls_port
     title = _device_name(name)
     if not 0 < len(wifi.encode()) <= SSID_BYTES:
         raise CliError(Exit.USAGE, "--wifi is the name of a network: 1 to 32 bytes.")
     if library is not None and ("://" not in library or "{id}" not in library):
         raise CliError(Exit.USAGE, "--library is an address with {id} in it, as http://nas/{id}.wav.")
-    if not settings.tls_port:
+    if not tls_port:
         raise CliError(Exit.USAGE, "The server's TLS port is off; a player connects by TLS: --port.")
     old = _known(folder / CONFIG)
     trusted, place = _authority(settings, authority, host)
@@ -114,7 +120,7 @@ def provision(
         "device": device,
         "token": issued.token,
         "host": place,
-        "port": settings.tls_port,
+        "port": tls_port,
         "ca": AUTHORITY,
         "wifi": {"ssid": wifi, "password": password},
         "library": library or old.get("library", "{id}"),
@@ -124,7 +130,7 @@ def provision(
     _write(folder, {CONFIG: json.dumps(made, indent=2) + "\n", AUTHORITY: trusted, UPDATE_KEY: key + "\n"})
     if as_json:
         facts = {"folder": str(folder), "files": [CONFIG, AUTHORITY, UPDATE_KEY], "device_id": device}
-        facts |= {"name": title, "user": owner, "host": place, "port": settings.tls_port}
+        facts |= {"name": title, "user": owner, "host": place, "port": tls_port}
         print(json.dumps({**facts, "expires_at": int((time.time() + lifetime) * 1000)}))  # noqa: T201
     else:
         copy = f"mpremote fs cp {folder / CONFIG} {folder / AUTHORITY} :"
@@ -221,11 +227,7 @@ def _only_user(names: list[str]) -> str:
 def _write(folder: Path, files: dict[str, str]) -> None:
     """Each file whole or not at all, for its owner only: there are secrets in them."""
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         for name, text in files.items():
-            handle, made = tempfile.mkstemp(prefix=f".{name}.", dir=folder)
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(text)
-            Path(made).replace(folder / name)
+            write_privately(folder / name, text.encode())
     except OSError as error:
         raise CliError(Exit.USAGE, f"{folder} cannot be written: {error.strerror}.") from None

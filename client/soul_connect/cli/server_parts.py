@@ -19,6 +19,7 @@ from soul_broker.statistics import prometheus_text
 from soul_broker.tls_context import server_context
 from soul_broker.tokens import TokenVerifier, load_public_key
 from soul_connect.cli.exits import CliError, Exit
+from soul_connect.cli.running import Running
 from soul_connect.cli.server_local import local_links
 from soul_connect.settings import ServerSettings
 from soul_coordinator.accounts import Accounts
@@ -82,6 +83,14 @@ class Parts:
             return None
         host, port = addresses["http"]
         return f"http://{_joined(_reachable(host), port)}/"
+
+    @property
+    def running(self) -> Running:
+        """What other commands have to know; of a broker alone no more than its TLS port."""
+        addresses = {} if self._broker is None else self._broker.addresses
+        page = self.page if self._service is not None else None
+        _, tls_port = addresses.get("tls", ("", 0))
+        return Running(self.settings.public_url or page, tls_port)
 
     @property
     def listening(self) -> str:

@@ -6,7 +6,7 @@ import json
 import logging
 import signal
 import sys
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -14,6 +14,7 @@ import structlog
 
 from soul_connect.cli.collector import settle_collector
 from soul_connect.cli.exits import CliError, Exit
+from soul_connect.cli.running import noted
 from soul_connect.settings import ServerSettings
 
 if TYPE_CHECKING:
@@ -89,6 +90,8 @@ async def _serve(
 
             await stack.enter_async_context(demo_players(parts, stop))
         settle_collector()
+        if part != "coordinator":
+            stack.enter_context(_noted(parts))
         if not stop.is_set():
             sys.stdout.write(f"ready {parts.listening}\n")
             sys.stdout.flush()
@@ -96,6 +99,16 @@ async def _serve(
         stack.callback(reloading.cancel)
         await _first(parts.failure(), stop)
     return Exit.DONE
+
+
+@contextlib.contextmanager
+def _noted(parts: "Parts") -> Iterator[None]:
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(noted(parts.settings.data_dir, parts.running))
+        except OSError as error:  # music plays all the same
+            _log.warning("`invite` and `provision` cannot know where this server is", why=str(error))
+        yield
 
 
 async def _reload(parts: "Parts", reload: asyncio.Event) -> None:
