@@ -250,10 +250,10 @@ class Accounts:
         with self._connection() as connection, reading(connection):
             return rows.authenticate(connection, self._signer, token, now=self._clock())
 
-    def has(self, name: str) -> bool:
-        """Whether there is such an account."""
+    def stands(self, name: str, jti: str) -> bool:
+        """Whether this token of a user's was not taken back, however long ago it expired."""
         with self._connection() as connection, reading(connection):
-            return connection.execute("SELECT 1 FROM users WHERE id = ?", (name,)).fetchone() is not None
+            return rows.stands(connection, name, jti)
 
     def revoke(self, given: str) -> TokenRevoked:
         """Take back a token, named by its `jti` or given itself.

@@ -99,6 +99,14 @@ def authenticate(
     return claims
 
 
+def stands(connection: sqlite3.Connection, user: str, jti: str) -> bool:
+    """Whether a user's token was not taken back; its row goes with its device, and with the user."""
+    found = connection.execute(
+        "SELECT 1 FROM tokens WHERE jti = ? AND user_id = ? AND revoked_at IS NULL", (jti, user)
+    )
+    return found.fetchone() is not None
+
+
 def refresh(connection: sqlite3.Connection, signer: TokenSigner, token: str, *, now: Instant) -> IssuedToken:
     """A new token in place of one that is unrevoked and expired less than 30 days ago.
 

@@ -159,15 +159,16 @@ class MusicApi:
         folder, asked = self._folder, request.match_info
         user, track_id = asked["user"], asked["track"]
         try:
-            self._tickets.check(asked["ticket"], user, track_id, now=self._now())
+            jti = self._tickets.check(asked["ticket"], user, track_id, now=self._now())
         except BadTicket:
             raise error(web.HTTPForbidden(), "bad_signature", "This address was not given out.") from None
         except TicketOver:
             raise error(web.HTTPForbidden(), "expired", "This address has expired: ask again.") from None
+        if not await self._threads.call(lambda: self._accounts.stands(user, jti)):
+            text = "Who was given this address has signed out: sign in, and ask again."
+            raise error(web.HTTPForbidden(), "revoked", text)
         track = folder.track(track_id)
-        file = None
-        if track is not None and await self._threads.call(lambda: self._accounts.has(user)):
-            file = await self._threads.call(lambda: folder.file(track))
+        file = None if track is None else await self._threads.call(lambda: folder.file(track))
         if track is None or file is None:
             raise web.HTTPNotFound
         headers = {"Content-Type": track.media_type, "Cache-Control": f"private, max-age={_MAX_AGE}"}
@@ -193,14 +194,15 @@ class MusicApi:
         found = {} if track is None else track.describe()
         if claims.role is Role.DEVICE:
             if track is not None:
-                found |= self._ticket(track, claims.sub)
+                found |= self._ticket(track, claims)
             elif (address := self._elsewhere.address(track_id)) is not None:
                 found["stream"] = address
         return found
 
-    def _ticket(self, track: Track, user: str) -> dict[str, Any]:
-        ticket = self._tickets.make(user, track.id, now=self._now(), duration_ms=track.tags.duration_ms or 0)
-        address = f"stream/{quote(user)}/{ticket.text}/{quote(track.id)}"
+    def _ticket(self, track: Track, claims: TokenClaims) -> dict[str, Any]:
+        lasts = track.tags.duration_ms or 0
+        ticket = self._tickets.make(claims.sub, claims.jti, track.id, now=self._now(), duration_ms=lasts)
+        address = f"stream/{quote(claims.sub)}/{ticket.text}/{quote(track.id)}"
         return {"stream": address, "stream_expires_at": ticket.expires_at}
 
 

@@ -1,7 +1,8 @@
 """Addresses that let one person hear one track for a while, and nothing else.
 
 `<audio>` sends no headers, so the address itself has to say who may: it carries a signature
-over user, track and end. It is no token: it opens nothing but that one file.
+over user, track and end, and names the token that it was made for, so that it can be taken
+back with that. It is no token itself: it opens nothing but that one file.
 """
 
 import base64
@@ -18,7 +19,7 @@ GRACE: Final = 600
 """How much longer than its track a ticket lives, in seconds: for pauses."""
 
 _LONGEST: Final = 6 * 3600
-_TICKET: Final = re.compile(r"([0-9]{1,12})-([A-Za-z0-9_-]{43})")
+_TICKET: Final = re.compile(r"([0-9]{1,12})-([0-9a-f]{32})-([A-Za-z0-9_-]{43})")
 
 
 class BadTicket(Exception):  # noqa: N818
@@ -43,14 +44,14 @@ class Tickets:
     def __init__(self, key: bytes) -> None:
         self._key = key
 
-    def make(self, user: str, track: str, *, now: int, duration_ms: int) -> Ticket:
-        """A ticket from `now` (ms) on, for a track that is so long."""
+    def make(self, user: str, jti: str, track: str, *, now: int, duration_ms: int) -> Ticket:
+        """A ticket from `now` (ms) on, for a track that is so long; `jti` is of the user's token."""
         lasts = min(duration_ms // 1000, _LONGEST) + GRACE
         end = (now // 1000 // STEP + 1) * STEP + lasts
-        return Ticket(f"{end}-{self._signature(user, track, end)}", end * 1000)
+        return Ticket(f"{end}-{jti}-{self._signature(user, jti, track, end)}", end * 1000)
 
-    def check(self, text: str, user: str, track: str, *, now: int) -> None:
-        """Whether a ticket is good at `now` (ms).
+    def check(self, text: str, user: str, track: str, *, now: int) -> str:
+        """The `jti` of the token that a ticket was made for, if the ticket is good at `now` (ms).
 
         Raises:
             BadTicket: it is for something else, or was not made here.
@@ -59,13 +60,15 @@ class Tickets:
         match = _TICKET.fullmatch(text)
         if match is None:
             raise BadTicket
-        if not hmac.compare_digest(self._signature(user, track, int(match[1])), match[2]):
+        end, jti, signature = int(match[1]), match[2], match[3]
+        if not hmac.compare_digest(self._signature(user, jti, track, end), signature):
             raise BadTicket
-        if now >= int(match[1]) * 1000:
+        if now >= end * 1000:
             raise TicketOver
+        return jti
 
-    def _signature(self, user: str, track: str, end: int) -> str:
-        # A user has no newline, a number neither: no two triples read the same.
-        text = f"stream\n{user}\n{end}\n{track}".encode("utf-8", "surrogatepass")
+    def _signature(self, user: str, jti: str, track: str, end: int) -> str:
+        # Neither a user nor a number nor a `jti` has a newline: no two tickets read the same.
+        text = f"stream\n{user}\n{end}\n{jti}\n{track}".encode("utf-8", "surrogatepass")
         digest = hmac.digest(self._key, text, hashlib.sha256)
         return base64.urlsafe_b64encode(digest).decode().rstrip("=")

@@ -1,7 +1,9 @@
 """Music over real HTTP: what tracks are called, where they sound, and who may hear them."""
 
+import contextlib
 import gzip
 import re
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -11,10 +13,12 @@ import pytest
 from aiohttp import ClientResponse
 from yarl import URL
 
-from coordinator.http.world import World, refused
+from coordinator.http.world import DEVICE, World, refused
 from coordinator.music.sounds import PNG, wav
 from soul_coordinator.adapters.http import HttpSettings
 from soul_coordinator.adapters.http_music import Elsewhere
+from soul_coordinator.adapters.sqlite import SqliteStore
+from soul_coordinator.core.effects import ForgetDevice
 from soul_coordinator.music.folder import MusicFolder
 from soul_coordinator.music.tickets import Tickets
 from soul_protocol.roles import Role, Scope
@@ -55,6 +59,10 @@ async def tracks(world: World, *ids: str, headers: dict[str, str] | None = None)
     return (await response.json())["tracks"]
 
 
+def with_token(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
 async def heard(world: World, address: str, **headers: str) -> ClientResponse:
     """As `<audio>` asks: no token."""
     return await world.client.get(URL(f"/{address}", encoded=True), headers=headers)
@@ -68,7 +76,7 @@ async def test_a_device_is_told_what_a_track_is_and_where_it_sounds(world: World
     assert {key: one[key] for key in shown} == shown
     assert (one["duration_ms"], one["media_type"]) == (1000, "audio/wav")
     assert re.fullmatch(r"covers/[0-9a-f]{32}\.png", one["cover"])
-    assert re.fullmatch(r"stream/alice/[0-9]+-[A-Za-z0-9_-]{43}/album/01.wav", one["stream"])
+    assert re.fullmatch(r"stream/alice/[0-9]+-[0-9a-f]{32}-[A-Za-z0-9_-]{43}/album/01.wav", one["stream"])
     response = await heard(world, one["stream"])
     assert response.status == 200
     assert response.content_type == "audio/wav"
@@ -202,16 +210,17 @@ async def test_addresses_that_were_not_given_out(world: World) -> None:
         stream.replace("alice", "bob"),
         stream.replace("album/01.wav", "..%2Fdb"),
         stream.replace("album/01.wav", "%2e%2e/db"),
-        re.sub("[0-9]+-", lambda end: f"{int(end[0][:-1]) + 1}-", stream),
+        re.sub("/[0-9]+-", lambda end: f"/{int(end[0][1:-1]) + 1}-", stream),
         "stream/alice/x/album/01.wav",
-        "stream/alice/0-" + "A" * 43 + "/album/01.wav",
+        re.sub("-[0-9a-f]{32}-", "-" + "0" * 32 + "-", stream),
+        "stream/alice/0-" + "0" * 32 + "-" + "A" * 43 + "/album/01.wav",
     ):
         assert (await heard(world, address)).status in {403, 404}, address
     await refused(await heard(world, stream.replace("alice", "bob")), 403, "bad_signature")
 
 
 async def test_an_address_that_has_expired(world: World) -> None:
-    old = Tickets(world.key).make("alice", "album/01.wav", now=0, duration_ms=1_000)
+    old = Tickets(world.key).make("alice", "0" * 32, "album/01.wav", now=0, duration_ms=1_000)
     await refused(await heard(world, f"stream/alice/{old.text}/album/01.wav"), 403, "expired")
 
 
@@ -224,12 +233,54 @@ async def test_a_stream_opens_nothing_else_and_a_token_no_stream(world: World) -
     await refused(await heard(world, f"stream/alice/{token}/album/01.wav"), 403, "bad_signature")
 
 
-async def test_of_a_removed_user_or_file_nothing_is_heard(world: World, music: Path) -> None:
-    found = await tracks(world, "album/01.wav", "album/02.wav")
+async def test_an_address_ends_with_the_token_that_asked_for_it(world: World) -> None:
+    signed_in, other = world.bearer(), world.bearer()
+    bound = world.accounts.issue("alice", device=DEVICE)
+    by_operator = world.accounts.issue("alice")
+
+    async def stream(headers: dict[str, str]) -> str:
+        found = await tracks(world, "album/01.wav", headers=headers)
+        return str(found["album/01.wav"]["stream"])
+
+    async def gone(address: str) -> None:
+        await refused(await heard(world, address), 403, "revoked")
+        await refused(await heard(world, address, Range="bytes=0-9"), 403, "revoked")
+
+    mine, theirs, device, revoked = [
+        await stream(headers)
+        for headers in (signed_in, other, with_token(bound.token), with_token(by_operator.token))
+    ]
+    assert len({mine, theirs, device, revoked}) == 4
+    for address in (mine, theirs, device, revoked):
+        assert (await heard(world, address)).status == 200
+
+    assert (await world.post("/api/logout", headers=signed_in)).status == 200
+    await gone(mine)
+    world.accounts.revoke(by_operator.claims.jti)
+    await gone(revoked)
+    with contextlib.closing(SqliteStore(world.database)) as store:
+        store.load()
+        store.commit((ForgetDevice("alice", DEVICE, "deleted"),))
+    await gone(device)
+    assert (await heard(world, theirs)).status == 200
+    world.accounts.remove("alice")
+    await gone(theirs)
+
+
+async def test_an_address_outlives_the_end_of_its_token(world: World) -> None:
+    short = world.accounts.issue("alice", ttl=1)
+    found = await tracks(world, "album/01.wav", headers=with_token(short.token))
+    await until_async(lambda: time.time() > short.claims.exp)
+    await refused(
+        await world.post("/api/tracks", {"ids": ["x"]}, headers=with_token(short.token)), 401, "refused"
+    )
+    assert (await heard(world, found["album/01.wav"]["stream"])).status == 200
+
+
+async def test_of_a_removed_file_nothing_is_heard(world: World, music: Path) -> None:
+    found = await tracks(world, "album/01.wav")
     (music / "album" / "01.wav").unlink()
     await refused(await heard(world, found["album/01.wav"]["stream"]), 404, "not_found")
-    world.accounts.remove("alice")
-    await refused(await heard(world, found["album/02.wav"]["stream"]), 404, "not_found")
 
 
 async def test_without_a_folder_there_is_no_library(tmp_path: Path) -> None:
