@@ -1,11 +1,11 @@
 """Getting aiomqtt connected, and out again.
 
 aiomqtt connects in a thread, which goes on when the task is cancelled and would leave a
-connection with our client id behind, to throw out the next one. It waits out the whole time
-for CONNACK even when the server has closed the connection. And it has a socket watched by
-its number a turn of the loop later, when that may be closed, or the number be another's. All
-three are mended here, on private names of aiomqtt and paho that the tests of real links pass
-through.
+connection with our client id behind, to throw out the next one; names are looked up in that
+thread as well, for as long as it takes. It waits out the whole time for CONNACK even when the
+server has closed the connection. And it has a socket watched by its number a turn of the loop
+later, when that may be closed, or the number be another's. All four are mended here, on private
+names of aiomqtt and paho that the tests of real links pass through.
 """
 
 # ruff: noqa: SLF001 (see above)
@@ -21,6 +21,7 @@ from aiomqtt.exceptions import MqttConnectError
 from paho.mqtt.reasoncodes import ReasonCode
 
 from soul_connect.link import LinkLost, LinkRefused, LinkUntrusted
+from soul_connect.lookup import Addresses, connection, look_up
 from soul_connect.stream import Outflow, Stream
 
 REFUSAL_NOTED: Final = 0.05
@@ -40,12 +41,13 @@ class Entrance:
         self._in_thread = False
         self._abandoned = False
         paho = client._client
+        self._addresses: Addresses | None = None
         self._create_socket = paho._create_socket
         self._socket_closed = client._on_socket_close
         self._connect = client._client_connect
         self.outflow = Outflow(client)
         self._create_connection = paho._create_socket_connection
-        paho._create_socket_connection = self._create_connection_without_delay  # type: ignore[method-assign]
+        paho._create_socket_connection = self._create_connection_to_what_was_found  # type: ignore[method-assign]
         paho._create_socket = self._create_socket_unless_abandoned  # type: ignore[method-assign]
         paho.on_socket_close = self._on_socket_close
         client._client_connect = self._connect_in_thread  # type: ignore[method-assign]
@@ -58,6 +60,7 @@ class Entrance:
             LinkUntrusted: the certificate is not trusted.
             LinkLost: there is no connection for another reason.
         """
+        await self._look_up()
         entering = asyncio.ensure_future(self._client.__aenter__())
         closing = asyncio.ensure_future(self._closed.wait())
         try:
@@ -83,6 +86,20 @@ class Entrance:
                 entering.add_done_callback(self._gave_up)
                 entering.cancel()
 
+    async def _look_up(self) -> None:
+        paho = self._client._client
+        if paho._get_proxy() is not None:
+            return  # which looks the name up itself
+        try:
+            async with asyncio.timeout(paho.connect_timeout):
+                self._addresses = await asyncio.wrap_future(
+                    look_up(self._client._hostname, self._client._port)
+                )
+        except TimeoutError:
+            raise LinkLost(f"{self._client._hostname} could not be looked up in time") from None
+        except OSError as error:
+            raise LinkLost(str(error)) from None
+
     def _gave_up(self, entering: "asyncio.Future[aiomqtt.Client]") -> None:
         if not entering.cancelled():
             entering.exception()
@@ -98,12 +115,10 @@ class Entrance:
         finally:
             self._loop.call_soon_threadsafe(self._thread_ended)
 
-    def _create_connection_without_delay(self) -> socket.socket:
-        made = self._create_connection()
-        # Small messages, one after the other: Nagle's algorithm would hold each for 40 ms.
-        # (aiomqtt's own option leaves out WebSockets.)
-        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return made
+    def _create_connection_to_what_was_found(self) -> socket.socket:
+        if self._addresses is None:
+            return self._create_connection()
+        return connection(self._addresses, self._client._client.connect_timeout)
 
     def _create_socket_unless_abandoned(self) -> Any:
         made = self._create_socket()

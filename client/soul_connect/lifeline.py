@@ -97,7 +97,7 @@ class Lifeline:
     async def start(self, patience: float | None) -> None:
         """Begin, and wait until registered, for `patience` seconds or for ever."""
         if self._main is None or self._main.done():
-            self._leaving = None
+            self._leaving = self._last_error = None
             self._left.clear()
             self.told.begin()
             self._main = asyncio.create_task(self._run(), name="soul-connect")

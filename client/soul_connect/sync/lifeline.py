@@ -86,7 +86,7 @@ class Lifeline:
         with self._lock:
             self._impatient = patience is not None
             if self._over:
-                self._over, self._leaving = False, None
+                self._over, self._leaving, self._last_error = False, None, None
                 self._hurried.clear()
                 self.told.begin()
                 self._thread = threading.Thread(target=self._run, name="soul-connect", daemon=True)

@@ -11,6 +11,7 @@ import socket
 import threading
 import time
 from collections import deque
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
@@ -20,6 +21,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from soul_connect.link import ACK_WITHIN, Dial, Inbox, LinkLost, LinkRefused, LinkUntrusted
+from soul_connect.lookup import Addresses, connection, look_up
 from soul_protocol.limits import KEEPALIVE_SECONDS
 
 INCOMING: Final = 1_000
@@ -50,8 +52,13 @@ class Sent:
     """For the owner's own use: there is something to send."""
 
 
-_T = TypeVar("_T", _Connected, _Subscribed)
-_Item = Inbox | LinkLost | Sent | _Acknowledged | _Connected | _Subscribed
+@dataclass(frozen=True, slots=True)
+class _LookedUp:
+    done: Future[Addresses]
+
+
+_T = TypeVar("_T", _LookedUp, _Connected, _Subscribed)
+_Item = Inbox | LinkLost | Sent | _LookedUp | _Acknowledged | _Connected | _Subscribed
 
 
 class ThreadLink:
@@ -77,6 +84,7 @@ class ThreadLink:
         """
         dial = self._dial
         try:
+            self._look_up()
             self._client.connect(dial.address.host, dial.address.port, KEEPALIVE_SECONDS)
         except (OSError, ValueError) as error:
             if "CERTIFICATE_VERIFY_FAILED" in str(error):
@@ -91,6 +99,20 @@ class ThreadLink:
         self._client.subscribe([(topic, 1) for topic in dial.filters])
         if self._expect(_Subscribed, "the server did not answer a subscription").refused:
             raise LinkLost("the server refused a subscription")
+
+    def _look_up(self) -> None:
+        """Let paho connect to the addresses that the host's name has now."""
+        if self._client._get_proxy() is not None:  # noqa: SLF001
+            return  # which looks the name up itself
+        address, patience = self._dial.address, self._dial.patience
+        asked = look_up(address.host, address.port)
+        asked.add_done_callback(lambda done: self._put(_LookedUp(done)))
+        try:
+            found = self._expect(_LookedUp, f"{address.host} could not be looked up in time").done.result()
+        finally:
+            asked.cancel()
+        # paho has no public way to be given a connection.
+        self._client._create_socket_connection = lambda: connection(found, patience)  # type: ignore[method-assign] # noqa: SLF001
 
     def give_up(self) -> None:
         """From any thread: let `open` end soon."""
@@ -206,7 +228,7 @@ class ThreadLink:
 
     def _take(self, deadline: float | None) -> _Item | None:
         with self._stirred:
-            if not self._items:
+            if not self._items and not self._closed:
                 self._stirred.wait(None if deadline is None else max(0.0, deadline - time.monotonic()))
             if not self._items:
                 return None
