@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Final
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -102,7 +103,7 @@ def _serves(files: Certificates, authority: x509.Certificate, now: dt.datetime) 
     certificate = x509.load_pem_x509_certificate(files.certificate.read_bytes())
     try:
         certificate.verify_directly_issued_by(authority)
-    except Exception:  # noqa: BLE001 (whatever is wrong with it, another one is made)
+    except (InvalidSignature, ValueError, TypeError):  # of another authority: a new one is made
         return False
     named = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     fresh = certificate.not_valid_after_utc - now > dt.timedelta(days=RENEW_DAYS)

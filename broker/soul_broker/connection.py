@@ -349,6 +349,7 @@ class Connection:
         except MalformedPacketError as error:
             self._malformed(str(error))
         except Exception:
+            # Our own bug costs this connection only, and not the server.
             log.exception("internal error", peer=self.peer)
             self.end("internal error", abort=True)
         self.hub.statistics.messages_received += count
@@ -373,6 +374,7 @@ class Connection:
         try:
             await work
         except Exception:
+            # Our own bug costs this connection only, and not the server.
             log.exception("internal error", peer=self.peer)
             self.end("internal error", abort=True)
         self._task = None

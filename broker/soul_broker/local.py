@@ -125,6 +125,7 @@ class LocalClient:
         try:
             hub.publish(connection, message)
         except Exception:
+            # As it would cost a connection from outside: the coordinator connects again.
             log.exception("internal error", peer=LOCAL)
             connection.end("internal error", abort=True)
         return True

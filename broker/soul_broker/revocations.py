@@ -144,7 +144,7 @@ def write_privately(path: Path, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         Path(name).replace(path)
-    except BaseException:
+    except BaseException:  # a Ctrl-C too: nothing of it is left lying about
         Path(name).unlink(missing_ok=True)
         raise
     directory = os.open(path.parent, os.O_RDONLY)

@@ -133,7 +133,7 @@ class SoulBroker(Broker):  # type: ignore[misc] # amqtt has no types
         self._started_at = self._loop.time()
         try:
             await super().start()
-        except BaseException:
+        except BaseException:  # cancelled, too: no port stays taken
             if self.transitions.state != "started":
                 self._unbind()
             raise
@@ -147,7 +147,7 @@ class SoulBroker(Broker):  # type: ignore[misc] # amqtt has no types
                     self._create_ssl_context(listener)
                 host, port = self._split_bindaddr_port(listener["bind"], DEFAULT_PORTS[listener["type"]])
                 self._bound[name] = bind_listener(name, host, port)
-        except BaseException:
+        except BaseException:  # whatever it was, those that were bound are free again
             self._unbind()
             raise
 
@@ -228,6 +228,7 @@ class SoulBroker(Broker):  # type: ignore[misc] # amqtt has no types
                     next_sys = self._loop.time() + interval
                     self._publish_sys()
             except Exception:
+                # Without its timer the broker would notice no silence and no end of a token any more.
                 log.exception("internal error in the timer")
             await asyncio.sleep(RESOLUTION)
 

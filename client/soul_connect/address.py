@@ -55,7 +55,7 @@ class _ClosingSocket(ssl.SSLSocket):
     def do_handshake(self, block: bool = False) -> None:
         try:
             super().do_handshake(block)
-        except BaseException:
+        except BaseException:  # a deadline, a certificate, Ctrl-C: all the same to the socket
             self.close()
             raise
 

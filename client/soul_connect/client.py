@@ -105,7 +105,7 @@ class ConnectClient(Known, Controls[Coroutine[Any, Any, CommandResult]]):
     async def __aenter__(self) -> Self:
         try:
             await self.connect()
-        except BaseException:
+        except BaseException:  # Ctrl-C, too: without the block nothing goes on
             await self.disconnect()
             raise
         return self

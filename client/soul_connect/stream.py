@@ -110,7 +110,7 @@ class Outflow:
         self._stop_waiting()
         try:
             self._paho.loop_write()
-        except Exception as error:  # noqa: BLE001 (as aiomqtt does: the connection is gone)
+        except Exception as error:  # noqa: BLE001 (as aiomqtt does: it ends the link, which raises it)
             if not self._disconnected.done():
                 self._disconnected.set_exception(error)
             return

@@ -56,7 +56,7 @@ class _Arrivals:
             return
         try:
             self.hear(inbox)
-        except Exception as bug:
+        except Exception as bug:  # `listen` raises it where it is seen; paho must not go on
             self.bug = bug
             raise
 

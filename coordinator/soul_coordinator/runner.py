@@ -217,6 +217,7 @@ class Runner:
                 if not (self._writer.idle and self._store.commit_at_once(saves)):
                     await self._writer.run(self._store.commit, saves)
             except Exception:
+                # Whatever failed, it is raised to the service, which logs it, and decides again on these.
                 # Not where we were cancelled meanwhile: then it may have been saved.
                 self.undecided = tuple(batch)
                 raise

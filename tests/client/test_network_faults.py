@@ -19,6 +19,7 @@ from serving import Process, Server
 from soul_connect.address import parse_url
 from soul_connect.client import ConnectClient
 from soul_connect.link import Dial
+from soul_connect.reconnect import LONGEST
 from soul_connect.transport import open_link
 from soul_coordinator.accounts import Accounts
 from soul_protocol.commands import Next, SetVolume
@@ -28,6 +29,9 @@ from waiting import until_async
 
 EXAMPLES = Path(__file__).parents[2] / "client" / "examples"
 BACK_WITHIN = 5.0
+ASLEEP = 2.0
+ASLEEP_WITHOUT_NETWORK = 5.0
+assert ASLEEP_WITHOUT_NETWORK > LONGEST
 ALBUM = ("a", "b", "c", "d")
 
 
@@ -164,6 +168,11 @@ async def test_a_token_that_runs_out_in_the_middle_is_replaced(
         assert len(asked) == 1
 
 
+def _is_stopped(process: Process) -> bool:
+    """As Linux says it: the state after the name in brackets (proc(5))."""
+    return Path(f"/proc/{process.pid}/stat").read_text().rpartition(") ")[2].startswith("T")
+
+
 async def test_a_machine_that_slept_is_back_at_once(server: Server, token: str) -> None:
     """Seven seconds here; two minutes by hand, for the same (`make bench` says how long they take)."""
     async with faulty_proxy(server.mqtt_port) as proxy:
@@ -174,9 +183,12 @@ async def test_a_machine_that_slept_is_back_at_once(server: Server, token: str) 
         try:
             await asyncio.to_thread(lambda: sleeper.line("online"))
             sleeper.signal(signal.SIGSTOP)
-            await asyncio.sleep(2.0)  # asleep: nothing to wait for
+            await until_async(lambda: _is_stopped(sleeper))
+            # The sleep is the thing itself: time has to pass that the client does not live through, with
+            # its network and, for longer than any attempt lasts, without. Nothing happens meanwhile.
+            await asyncio.sleep(ASLEEP)
             proxy.black_out()
-            await asyncio.sleep(5.0)
+            await asyncio.sleep(ASLEEP_WITHOUT_NETWORK)
             await proxy.restore()
             sleeper.signal(signal.SIGCONT)
             woken, heard = time.monotonic(), len(sleeper.lines)

@@ -140,7 +140,7 @@ async def test_cancelling_leaves_no_connection_behind(ports: tuple[int, int]) ->
     for turn in range(40):
         task = asyncio.create_task(connect())
         for _ in range(turn % 10):
-            await asyncio.sleep(turn / 20_000)
+            await asyncio.sleep(turn / 20_000)  # a moment each, spread over all that connecting takes
         task.cancel()
         await asyncio.wait({task})
     async with open_link(dial(url, "hasty")) as link:

@@ -55,11 +55,9 @@ class Page:
 
     async def wait(self, script: str, *, seconds: float = 20) -> None:
         """Until an expression is true."""
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + seconds
-        while not await self.evaluate(script):
-            assert loop.time() < deadline, f"{script}: {self.complaints}"
-            await asyncio.sleep(0.05)
+        await until_async(
+            lambda: self.evaluate(script), seconds=seconds, what=lambda: f"{script}: {self.complaints}"
+        )
 
     async def cover(self) -> None:
         """Open another tab in front of this one."""

@@ -26,7 +26,8 @@ async def on_the_bus(client: ConnectClient) -> AsyncIterator[str]:
     """
     try:
         bus = await MessageBus().connect()
-    except Exception as error:  # dbus-fast: InvalidAddressError, AuthError, OSError, ...
+    except Exception as error:
+        # dbus-fast's own errors have no base that all its versions share; the command says this one.
         raise OSError(f"there is no session bus: {error}") from error
     controls = Controls(client)
     try:

@@ -194,7 +194,7 @@ class MpvEngine(Engine):
             await mpv.close()
             text = f"{self._program} ended as soon as it was started: are its options right?"
             raise EngineError("engine_failed", text) from error
-        except BaseException:
+        except BaseException:  # cancelled, too: no mpv is left behind
             await mpv.close()
             raise
         self._mpv = mpv
@@ -234,7 +234,7 @@ class MpvEngine(Engine):
                 await ready
             duration_ms = await _duration_ms(mpv)
             playback.anchor(position_ms)
-        except BaseException as error:
+        except BaseException as error:  # cancelled, too: a track that nobody waits for must not start
             playback.forget()
             with contextlib.suppress(MpvError, MpvGoneError):
                 await mpv.command("stop")

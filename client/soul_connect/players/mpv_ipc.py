@@ -74,7 +74,7 @@ class MpvProcess:
                     # shall say goodbye first, and end mpv itself.
                     start_new_session=True,
                 )
-            except BaseException:
+            except BaseException:  # cancelled, too: nobody would close it later
                 ours.close()
                 raise
         streams = await asyncio.open_connection(sock=ours, limit=_LINE_BYTES)

@@ -1,7 +1,7 @@
 """`Player`: a renderer, from any audio engine."""
 
 import asyncio
-import contextlib
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +29,8 @@ from soul_connect.players.renderer import Renderer
 from soul_connect.wiring import Wiring
 from soul_protocol.down import ResultStatus
 from soul_protocol.models import Capabilities, DeviceType, ReportedState
+
+_log = logging.getLogger("soul_connect")
 
 SAVE_EVERY: Final = 30_000
 """How often (ms) the position is written to the device file while playing."""
@@ -290,13 +292,18 @@ class Player:
     async def _end(self) -> None:
         for task in self._claims:
             task.cancel()
-        with contextlib.suppress(Exception):
+        try:
             # The last report says where it stopped, so that it can go on there.
             await self._renderer.pause_here()
             self._saved = ()
             self._save()
-        await self._client.disconnect()
-        await self._engine.close()
+        except (EngineError, OSError) as error:
+            _log.info("where it stopped is not kept: %s", error)
+        finally:
+            try:
+                await self._client.disconnect()
+            finally:
+                await self._engine.close()
 
 
 def _first(group: BaseExceptionGroup[Exception]) -> BaseException:

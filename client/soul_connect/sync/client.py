@@ -75,7 +75,7 @@ class ConnectClient(Known, Controls[CommandResult]):
     def __enter__(self) -> Self:
         try:
             self.connect()
-        except BaseException:
+        except BaseException:  # Ctrl-C, too: without the block nothing goes on
             self.disconnect()
             raise
         return self

@@ -43,6 +43,7 @@ async def errors(
     except asyncio.CancelledError:
         raise
     except Exception as problem:
+        # Our own bug: the log has it, and who asked learns no more than that.
         _log.exception("request failed", method=request.method, path=request.path)
         raise error(web.HTTPInternalServerError(), "internal", "Something went wrong.") from problem
 

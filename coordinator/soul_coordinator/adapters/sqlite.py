@@ -108,7 +108,7 @@ class SqliteStore:
             # `shorten_log` is there for that, without holding up a commit.
             connection.execute(f"PRAGMA wal_autocheckpoint = {_LOG_TOO_LONG}")
             migrate(connection)
-        except BaseException:
+        except BaseException:  # whatever it was, no connection is left open
             connection.close()
             raise
         return connection

@@ -70,6 +70,7 @@ def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
             yield connection
             connection.execute("COMMIT")
         except BaseException:
+            # Whatever happened in the block, none of it stays; it is raised on.
             # SQLite has already rolled back after some errors (a full disk is one).
             if connection.in_transaction:
                 with contextlib.suppress(sqlite3.Error):
