@@ -49,6 +49,15 @@ def free_ports(count: int) -> list[int]:
     raise OSError("no free port")
 
 
+def listens(port: int) -> bool:
+    """Whether somebody accepts connections there."""
+    try:
+        socket.create_connection(("127.0.0.1", port), 1).close()
+    except OSError:
+        return False
+    return True
+
+
 class Process:
     """A program whose output is kept line by line, with the time (monotonic, s) of each."""
 

@@ -21,8 +21,8 @@ def show_address(address: tuple[Any, ...]) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-class StreamLink(asyncio.Protocol):
-    """TCP and TLS. Made by the listener for each accepted socket."""
+class SocketLink(asyncio.Protocol):
+    """What a `Connection` needs of its socket, whatever stands between the socket's bytes and MQTT's."""
 
     __slots__ = ("_connection", "_gate", "_hub", "_transport")
 
@@ -32,27 +32,14 @@ class StreamLink(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._connection: Connection | None = None
 
-    # asyncio.Protocol
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Admit the socket, or close it where there are too many."""
-        # uvloop's transports are none of asyncio's classes.
-        transport = self._transport = cast("asyncio.Transport", transport)
-        peer = transport.get_extra_info("peername")
-        if isinstance(peer, tuple) and len(peer) == 2:
-            # IPv4, nearly everybody: nothing is taken apart that was not put together.
-            connection = Connection(self._hub, self, self._gate, f"{peer[0]}:{peer[1]}", peer[0])
-        else:
-            connection = Connection(self._hub, self, self._gate, peer_name(transport))
+    def _admit(self, connection: Connection, transport: asyncio.Transport) -> None:
+        """Take the connection, or close its socket where there are too many."""
         if self._hub.opened(connection):
             self._connection = connection
         else:
             transport.abort()
 
-    def data_received(self, data: bytes) -> None:
-        """Pass on what arrived."""
-        if self._connection is not None:
-            self._connection.receive(data)
+    # asyncio.Protocol
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The socket is closed, by whichever side."""
@@ -73,20 +60,9 @@ class StreamLink(asyncio.Protocol):
 
     # soul_broker.connection.Link
 
-    def write(self, packets: list[bytes]) -> None:
-        """Send packets, in one write."""
-        transport = self._transport
-        if transport is not None:
-            transport.write(packets[0] if len(packets) == 1 else b"".join(packets))
-
     def gone(self) -> bool:
         """Whether the socket is closed."""
         return self._transport is None
-
-    def close(self) -> None:
-        """Close after what was written has gone."""
-        if self._transport is not None:
-            self._transport.close()
 
     def abort(self) -> None:
         """Close at once."""
@@ -102,6 +78,40 @@ class StreamLink(asyncio.Protocol):
         """Read again."""
         if self._transport is not None:
             self._transport.resume_reading()
+
+
+class StreamLink(SocketLink):
+    """TCP and TLS. Made by the listener for each accepted socket."""
+
+    __slots__ = ()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Admit the socket, or close it where there are too many."""
+        # uvloop's transports are none of asyncio's classes.
+        transport = self._transport = cast("asyncio.Transport", transport)
+        peer = transport.get_extra_info("peername")
+        if isinstance(peer, tuple) and len(peer) == 2:
+            # IPv4, nearly everybody: nothing is taken apart that was not put together.
+            connection = Connection(self._hub, self, self._gate, f"{peer[0]}:{peer[1]}", peer[0])
+        else:
+            connection = Connection(self._hub, self, self._gate, peer_name(transport))
+        self._admit(connection, transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Pass on what arrived."""
+        if self._connection is not None:
+            self._connection.receive(data)
+
+    def write(self, packets: list[bytes]) -> None:
+        """Send packets, in one write."""
+        transport = self._transport
+        if transport is not None:
+            transport.write(packets[0] if len(packets) == 1 else b"".join(packets))
+
+    def close(self) -> None:
+        """Close after what was written has gone."""
+        if self._transport is not None:
+            self._transport.close()
 
 
 def stream_links(hub: Hub, gate: Gate) -> Callable[[], asyncio.Protocol]:

@@ -20,6 +20,7 @@ from websockets.typing import Subprotocol
 from soul_broker.connection import Connection
 from soul_broker.endpoint import Gate
 from soul_broker.hub import Hub
+from soul_broker.links import SocketLink
 
 _FRAME_BYTES_BEFORE: Final = 64 * 1024
 """The longest message before authentication: the packets in it have their own bound."""
@@ -86,32 +87,23 @@ def _forwarded(address: str) -> str | None:
         return None
 
 
-class WebSocketLink(asyncio.Protocol):
+class WebSocketLink(SocketLink):
     """WebSocket, after its opening handshake."""
 
-    __slots__ = ("_connection", "_frames", "_gate", "_hub", "_peer", "_protocol", "_since", "_transport")
+    __slots__ = ("_frames", "_peer", "_protocol", "_since")
 
     def __init__(self, hub: Hub, gate: Gate, protocol: ServerProtocol, peer: str) -> None:
-        self._hub = hub
-        self._gate = gate
+        super().__init__(hub, gate)
         self._protocol = protocol
         self._peer = peer
         self._frames = 0
         self._since = hub.now()
-        self._transport: asyncio.Transport | None = None
-        self._connection: Connection | None = None
-
-    # asyncio.Protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Admit the connection, or close it where there are too many."""
         # uvloop's transports are none of asyncio's classes.
         transport = self._transport = cast("asyncio.Transport", transport)
-        connection = Connection(self._hub, self, self._gate, self._peer)
-        if self._hub.opened(connection):
-            self._connection = connection
-        else:
-            transport.abort()
+        self._admit(Connection(self._hub, self, self._gate, self._peer), transport)
 
     def data_received(self, data: bytes) -> None:
         """Pass on what the frames in it carry.
@@ -154,34 +146,11 @@ class WebSocketLink(asyncio.Protocol):
         if closing or ended or protocol.parser_exc is not None:
             self._finish()
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        """The socket is closed, by whichever side."""
-        self._transport = None
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.lost("connection lost" if exc is None else f"connection lost: {exc}")
-
-    def pause_writing(self) -> None:
-        """The socket's buffer is full."""
-        if self._connection is not None:
-            self._connection.pause_writing()
-
-    def resume_writing(self) -> None:
-        """The socket's buffer has drained."""
-        if self._connection is not None:
-            self._connection.resume_writing()
-
-    # soul_broker.connection.Link
-
     def write(self, packets: list[bytes]) -> None:
         """Send packets, in one frame."""
         if self._transport is not None and self._protocol.state is OPEN:
             self._protocol.send_binary(packets[0] if len(packets) == 1 else b"".join(packets))
             self._send_pending()
-
-    def gone(self) -> bool:
-        """Whether the socket is closed."""
-        return self._transport is None
 
     def close(self) -> None:
         """Say so in a close frame, and close after what was written has gone."""
@@ -190,21 +159,6 @@ class WebSocketLink(asyncio.Protocol):
                 self._protocol.send_close(CloseCode.NORMAL_CLOSURE)
                 self._send_pending()
             self._finish()
-
-    def abort(self) -> None:
-        """Close at once."""
-        if self._transport is not None:
-            self._transport.abort()
-
-    def pause_reading(self) -> None:
-        """Read nothing more for now."""
-        if self._transport is not None:
-            self._transport.pause_reading()
-
-    def resume_reading(self) -> None:
-        """Read again."""
-        if self._transport is not None:
-            self._transport.resume_reading()
 
     def _too_many(self, connection: Connection, frames: int) -> bool:
         """Count frames, of whatever kind; True where they were a flood and the connection is closed."""

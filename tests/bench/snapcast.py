@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from serving import free_ports
+from serving import free_ports, listens
 from waiting import until
 
 CLIENT: Final = "bench"
@@ -96,7 +96,7 @@ def snapcast(directory: Path) -> Iterator[int]:
     client = ["snapclient", "-h", "127.0.0.1", "-p", str(stream), "--hostID", CLIENT]
     with contextlib.ExitStack() as stack:
         _spawn(stack, ["snapserver", "-c", str(file)])
-        until(lambda: _listens(control) and _listens(stream), seconds=10)
+        until(lambda: listens(control) and listens(stream), seconds=10)
         _spawn(stack, [*client, "--player", "file:filename=/dev/null"])
         until(lambda: _has_client(control), seconds=10)
         yield control
@@ -108,14 +108,6 @@ def _spawn(stack: contextlib.ExitStack, command: list[str]) -> None:
     )
     stack.callback(process.wait)
     stack.callback(process.kill)
-
-
-def _listens(port: int) -> bool:
-    try:
-        socket.create_connection(("127.0.0.1", port), 1).close()
-    except OSError:
-        return False
-    return True
 
 
 def _has_client(port: int) -> bool:

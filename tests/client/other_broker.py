@@ -1,13 +1,12 @@
 """mosquitto: a broker that is not ours."""
 
 import shutil
-import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from serving import free_ports
+from serving import free_ports, listens
 from waiting import until
 
 MOSQUITTO = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
@@ -25,16 +24,8 @@ def mosquitto(folder: Path) -> Iterator[tuple[int, int]]:
     )
     process = subprocess.Popen([MOSQUITTO, "-c", str(config)], stderr=subprocess.DEVNULL)
     try:
-        until(lambda: _listens(tcp) and _listens(websocket))
+        until(lambda: listens(tcp) and listens(websocket))
         yield tcp, websocket
     finally:
         process.kill()
         process.wait()
-
-
-def _listens(port: int) -> bool:
-    try:
-        socket.create_connection(("127.0.0.1", port), 1).close()
-    except OSError:
-        return False
-    return True

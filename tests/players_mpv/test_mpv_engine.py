@@ -4,6 +4,8 @@ import asyncio
 import os
 import signal
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -301,7 +303,9 @@ async def test_an_mpv_that_dies_twice_is_gone(album: dict[str, str]) -> None:
         assert events.all == []
 
 
-async def test_killed_while_it_loads(album: dict[str, str]) -> None:
+@asynccontextmanager
+async def loading_for_ever(engine: MpvEngine) -> AsyncIterator["asyncio.Task[int | None]"]:
+    """The engine loads from a server that takes the request and never answers."""
     asked = asyncio.Event()
 
     async def never_answers(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -311,11 +315,16 @@ async def test_killed_while_it_loads(album: dict[str, str]) -> None:
 
     server = await asyncio.start_server(never_answers, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    async with server, running() as (engine, events):
+    async with server:
         loading = asyncio.create_task(
             engine.load(f"http://127.0.0.1:{port}/a.flac", position_ms=0, play=True)
         )
         await asked.wait()
+        yield loading
+
+
+async def test_killed_while_it_loads(album: dict[str, str]) -> None:
+    async with running() as (engine, events), loading_for_ever(engine) as loading:
         assert engine.pid is not None
         os.kill(engine.pid, signal.SIGKILL)
         with pytest.raises(EngineError) as caught:
@@ -327,20 +336,7 @@ async def test_killed_while_it_loads(album: dict[str, str]) -> None:
 
 
 async def test_a_load_that_is_given_up_leaves_silence(album: dict[str, str]) -> None:
-    asked = asyncio.Event()
-
-    async def never_answers(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        asked.set()
-        await reader.read()
-        writer.close()
-
-    server = await asyncio.start_server(never_answers, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    async with server, running() as (engine, events):
-        loading = asyncio.create_task(
-            engine.load(f"http://127.0.0.1:{port}/a.flac", position_ms=0, play=True)
-        )
-        await asked.wait()
+    async with running() as (engine, events), loading_for_ever(engine) as loading:
         loading.cancel()
         with pytest.raises(asyncio.CancelledError):
             await loading

@@ -138,13 +138,21 @@ def playback_claimed(turn: Turn, sender: Device, event: PlaybackClaimed) -> None
     receipts.apply(turn, event.sender, event.id)
 
 
-def rename_requested(turn: Turn, event: RenameRequested) -> None:
-    """Another name for a device; a taken one gets the next free suffix."""
+def _meant(turn: Turn, event: RenameRequested | DeletionRequested) -> Device | None:
+    """The device that a request is about; None: the request has its answer, now or from before."""
     if receipts.answer_again(turn, event.sender, event.id):
-        return
+        return None
     device = turn.user.devices.get(event.device)
     if device is None or device.ephemeral:
         receipts.reject(turn, event.sender, event.id, Code.DEVICE_NOT_FOUND)
+        return None
+    return device
+
+
+def rename_requested(turn: Turn, event: RenameRequested) -> None:
+    """Another name for a device; a taken one gets the next free suffix."""
+    device = _meant(turn, event)
+    if device is None:
         return
     others = (one.name for one in turn.user.listed if one is not device)
     device.name = names.free_name(event.name, others)
@@ -155,11 +163,8 @@ def rename_requested(turn: Turn, event: RenameRequested) -> None:
 
 def deletion_requested(turn: Turn, event: DeletionRequested) -> None:
     """Forget a device, every byte of it, and close its connection after the answer."""
-    if receipts.answer_again(turn, event.sender, event.id):
-        return
-    device = turn.user.devices.get(event.device)
-    if device is None or device.ephemeral:
-        receipts.reject(turn, event.sender, event.id, Code.DEVICE_NOT_FOUND)
+    device = _meant(turn, event)
+    if device is None:
         return
     forget(turn, device, "deleted")
     if event.device == event.sender.device:
