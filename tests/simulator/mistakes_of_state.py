@@ -203,6 +203,13 @@ OF_STATE: Final = (
         "after a goodbye no music starts by itself",
     ),
     Mistake(
+        "tell a register that comes again to load what another plays by now",
+        "messages.py",
+        "receiver.resumes == playback.epoch",
+        "receiver.resumes is not None",
+        "only the renderer of the epoch resumes",
+    ),
+    Mistake(
         "resume though someone commanded",
         "recovery.py",
         "        and not loss.commands_since\n",

@@ -44,7 +44,8 @@ class Device:
 
     ephemeral: bool = False
     registered: bool = False
-    should_resume: bool = False
+    resumes: int | None = None
+    """The epoch whose music it is to load again (`should_resume`), while it is the renderer's."""
     seq: int = 0
     heard_at: Instant = 0
     grace_until: Instant | None = None

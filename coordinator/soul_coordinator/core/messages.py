@@ -126,7 +126,8 @@ def registered(
         "device": device(receiver),
         "devices": listed,
         "current_state": state(playback, receiver, beside),
-        "should_resume": receiver.should_resume,
+        # A `register` that comes again may find another epoch, with another renderer.
+        "should_resume": receiver.resumes == playback.epoch,
         "server_time": now,
         "coordinator": coordinator,
         "limits": LIMITS,

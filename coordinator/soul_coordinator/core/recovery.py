@@ -44,7 +44,7 @@ def _freeze(turn: Turn, since: Instant, *, goodbye: bool = False) -> None:
 def returned(turn: Turn, device: Device, event: Registered, *, same_connection: bool, since: Instant) -> None:
     """A device registered. Decide what its return means for the state; it was last there at `since`."""
     user, playback = turn.user, turn.user.playback
-    device.should_resume = False
+    device.resumes = None
     if playback.device_id != device.id or transfers.starting(user, device):
         return
     known = event.last_known
@@ -58,11 +58,12 @@ def returned(turn: Turn, device: Device, event: Registered, *, same_connection: 
     elif playback.is_playing and not (same_connection and device.can_render):
         # A new connection that says nothing of playing: the music stopped with the old one.
         _freeze(turn, since)
-        device.should_resume = fits
+        device.resumes = playback.epoch if fits else None
     elif not playback.is_playing:
         # A connection that was there all the time has nothing to load again.
-        device.should_resume = fits and not (same_connection and user.loss is None)
-    if not device.should_resume:
+        loads = fits and not (same_connection and user.loss is None)
+        device.resumes = playback.epoch if loads else None
+    if device.resumes is None:
         _end_loss(turn)
 
 
@@ -76,7 +77,7 @@ def play_again(turn: Turn, device: Device) -> None:
     """After `registered`: the coordinator's own `play`, where the contract lets music start by itself."""
     user = turn.user
     loss = user.loss
-    if not device.should_resume or loss is None:
+    if device.resumes is None or loss is None:
         return
     _end_loss(turn)
     away = turn.now - loss.at

@@ -69,3 +69,17 @@ def test_the_window_that_follows_registered_comes_after_it() -> None:
     orders = [one["command"] for one in dap.heard[heard:] if one["type"] == "execute_command"]
     assert [one["type"] for one in orders] == ["set_window", "play"]
     assert len(orders[0]["queue"]) > 1
+
+
+def test_a_register_that_comes_again_after_a_claim_does_not_load_the_music_of_another_renderer() -> None:
+    house = House()
+    kitchen, study = house.device("Kitchen").playing(), house.device("Study")
+    kitchen.leave()
+    answer = kitchen.register(resume=True)
+    assert answer is not None
+    assert answer["should_resume"]
+    study.claim()
+    again = kitchen.register(again=True, resume=True)
+    assert again is not None
+    assert again["current_state"]["device_id"] == study.id
+    assert not again["should_resume"]
