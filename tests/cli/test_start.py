@@ -62,6 +62,15 @@ def test_each_command_has_help() -> None:
         assert done.stdout.startswith("Usage: ")
 
 
+@pytest.mark.parametrize("words", [[], ["user"]])
+def test_without_a_command_the_help_is_shown_and_it_is_no_complaint(words: list[str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "soul_connect", *words], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("Usage: soul-connect ")
+
+
 @pytest.mark.parametrize(
     ("line", "modules"),
     [

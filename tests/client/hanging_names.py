@@ -9,6 +9,7 @@ Elsewhere `socket.getaddrinfo` asks the same nameserver itself, as often and as 
 import asyncio
 import contextlib
 import fcntl
+import io
 import json
 import os
 import socket
@@ -21,6 +22,7 @@ import time
 from pathlib import Path
 from typing import Any, Final
 
+from soul_connect.cli.app import main as command_line
 from soul_connect.client import ConnectClient as AsyncClient
 from soul_connect.errors import UnreachableError
 from soul_connect.sync import ConnectClient
@@ -162,7 +164,23 @@ def _answered(names: Nameserver, token: str) -> dict[str, Any]:
     return {"took": took, "asked": names.asked, "lookups": _lookups()}
 
 
-STORIES: Final = {"threads": _threads, "loop": _loop, "answered": _answered}
+def _command(names: Nameserver, token: str) -> dict[str, Any]:
+    """A command, from its start to its end."""
+    os.environ |= {"SOUL_CONNECT_URL": URL, "SOUL_CONNECT_TOKEN": token}
+    sys.argv = ["soul-connect", "devices"]
+    began = time.monotonic()
+    with contextlib.redirect_stderr(io.StringIO()) as said:
+        code = command_line()
+    return {
+        "took": [time.monotonic() - began],
+        "code": code,
+        "said": said.getvalue(),
+        "asked": names.asked,
+        "lookups": _lookups(),
+    }
+
+
+STORIES: Final = {"command": _command, "threads": _threads, "loop": _loop, "answered": _answered}
 
 
 def main(story: str, *own: str) -> None:

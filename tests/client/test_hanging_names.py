@@ -51,6 +51,12 @@ def test_a_loop_ends_while_a_name_is_looked_up() -> None:
     assert 0 < seen["lookups"] <= AT_ONCE
 
 
+def test_a_command_says_what_it_waited_for_and_ends() -> None:
+    seen = tell("command")
+    assert seen["code"] == 3
+    assert "no nameserver answers" in seen["said"]
+
+
 def test_once_the_nameserver_answers_the_way_is_found_whatever_still_hangs() -> None:
     (took,) = tell("answered")["took"]
     assert took < RESOLVER - SOON

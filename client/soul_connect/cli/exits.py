@@ -48,7 +48,9 @@ def end_with(error: BaseException) -> int:
     """Say on stderr what went wrong; returns the exit code."""
     code, sentence = explain(error)
     if sentence:
-        print(f"soul-connect: {sentence}", file=sys.stderr)  # noqa: T201 (this is what a command line does)
+        # The help that is shown for want of a command is no complaint.
+        start = "" if sentence.startswith("Usage: ") else "soul-connect: "
+        print(f"{start}{sentence}", file=sys.stderr)  # noqa: T201 (this is what a command line does)
     return code
 
 
@@ -84,7 +86,7 @@ def _explain_ours(error: BaseException) -> tuple[Exit, str]:
             return Exit.UNREACHABLE, one_line(str(error))
         case errors.TokenRefusedError():
             return Exit.REFUSED, (
-                "The server refused the token: it may have expired or been revoked. "
+                "The server refused the token: it has expired or was revoked, or this device was forgotten. "
                 "`soul-connect login URL` gets a new one."
             )
         case errors.LinkError():

@@ -50,7 +50,8 @@ class Server:
         if settings.token is None:
             raise CliError(
                 Exit.USAGE,
-                "There is no token: `soul-connect login URL` gets one, or set SOUL_CONNECT_TOKEN.",
+                "There is no token: `soul-connect login URL` gets one; or set SOUL_CONNECT_TOKEN to "
+                "what `soul-connect token NAME` prints on the server.",
             )
         try:
             read_token(settings.token)
@@ -136,19 +137,31 @@ async def knock(url: str) -> str | None:
     import asyncio
 
     from soul_connect.address import parse_url
+    from soul_connect.lookup import look_up
 
     address = parse_url(url)
+    closed = "no answer from there"
     try:
         async with asyncio.timeout(_CONNECT_SECONDS):
-            _, writer = await asyncio.open_connection(address.host, address.port)
+            found = await asyncio.wrap_future(look_up(address.host, address.port))
     except TimeoutError:
-        return "no answer from there"
-    except ConnectionRefusedError:
-        return "nobody listens there"
+        return "no nameserver answers"
     except OSError as error:
         return error.strerror or str(error)
-    writer.close()
-    return None
+    for *_, place in found:
+        try:
+            async with asyncio.timeout(_CONNECT_SECONDS):
+                _, writer = await asyncio.open_connection(place[0], place[1])
+        except TimeoutError:
+            continue
+        except ConnectionRefusedError:
+            closed = "nobody listens there"
+        except OSError as error:
+            closed = error.strerror or str(error)
+        else:
+            writer.close()
+            return None
+    return closed
 
 
 def ask(server: Server, question: "Callable[[ConnectClient], Awaitable[None]]") -> None:
