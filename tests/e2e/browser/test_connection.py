@@ -7,6 +7,9 @@ from e2e.browser.house import USER, House
 from e2e.browser.screen import Screen
 from waiting import until
 
+HELD_BACK = 32
+"""So many WebSockets that fail have Chromium hold the next one back for 1-5 s, if one was good before."""
+
 LOST = r"WebSocket|Failed to load resource|ERR_CONNECTION"
 
 
@@ -39,6 +42,27 @@ def test_a_server_that_comes_back_has_the_page_back_in_3_seconds_without_a_reloa
     until(lambda: house.hand.is_online, seconds=20)
     screen.button("Next track").click()
     until(lambda: house.state.queue_position == 1)
+
+
+def test_after_a_long_outage_the_page_is_back_as_soon_because_hardly_a_websocket_has_failed(
+    screen: Screen, house: House
+) -> None:
+    screen.expect_complaint(LOST)
+    sockets: list[str] = []
+    asked: list[str] = []
+    screen.page.on("websocket", lambda socket: sockets.append(socket.url))
+    screen.page.on("requestfailed", lambda request: asked.append(request.url))
+    house.server.kill()
+    until(
+        lambda: screen.page.evaluate("true") and len(sockets) + len(asked) >= HELD_BACK,
+        seconds=60,
+        what=lambda: f"that the page tries: {len(sockets)} WebSockets, {len(asked)} requests",
+    )
+    assert set(asked) == {f"{house.address}healthz"}
+    assert len(sockets) <= 3, sockets
+    house.server.start("--demo")
+    expect(screen.page.locator(".banner")).to_have_count(0, timeout=3_000)
+    until(lambda: house.hand.is_online, seconds=20)
 
 
 def test_a_token_that_runs_out_is_refreshed_without_a_word(screens: OpenScreen, house: House) -> None:

@@ -247,7 +247,8 @@ export class PageConnect extends Controls implements Connect {
     const { user, role, scope, device } = facts;
     const identity = new Identity(user, role, device ?? this.#options.device.id, scope);
     const session = new Session(identity, this.#description(), () => chance(this.#world));
-    const lifeline = new Lifeline(session, this.#world, this.#options.open, this.#account, {
+    const { open, isThere } = this.#options;
+    const lifeline = new Lifeline(session, this.#world, open, isThere, this.#account, {
       act: (action) => {
         if (this.#lifeline === lifeline) this.#act(action);
       },

@@ -7,7 +7,15 @@ export type * from "./contract/types.ts";
 export type { TokenStore } from "./account.ts";
 export type { PageConnect } from "./connect.ts";
 export { isDeviceId } from "./identity.ts";
-export { LinkLost, LinkRefused, type Dial, type Link, type LinkListener, type OpenLink } from "./link.ts";
+export {
+  LinkLost,
+  LinkRefused,
+  type Dial,
+  type IsThere,
+  type Link,
+  type LinkListener,
+  type OpenLink,
+} from "./link.ts";
 export type { ConnectOptions, TabLock } from "./options.ts";
 export { EngineError, type AudioEngine, type EngineEvent } from "./renderer/engine.ts";
 export { SimulatedEngine } from "./renderer/simulated.ts";

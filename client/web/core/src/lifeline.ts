@@ -1,12 +1,12 @@
 /**
  * A session kept alive: connects it, reconnects it, runs its timer, and hands out what it tells.
  *
- *     start -> [ connect -> serve -> lost, refused or swapped -> wait ]* -> stop
+ *     start -> [ (ask) -> connect -> serve -> lost, refused or swapped -> wait ]* -> stop
  */
 
 import type { Action } from "./actions.ts";
 import { KEEPALIVE_SECONDS } from "./limits.ts";
-import { LinkLost, LinkRefused, type Link, type OpenLink } from "./link.ts";
+import { LinkLost, LinkRefused, type IsThere, type Link, type OpenLink } from "./link.ts";
 import { Reconnect } from "./reconnect.ts";
 import { Session } from "./session.ts";
 import { chance, freshConn, type World } from "./world.ts";
@@ -50,6 +50,8 @@ export class Lifeline {
     readonly session: Session,
     private readonly world: World,
     private readonly open: OpenLink,
+    /** Null: nobody can be asked. */
+    private readonly isThere: IsThere | null,
     private readonly tokens: TokenSource,
     private readonly listener: LifelineListener,
   ) {
@@ -136,11 +138,42 @@ export class Lifeline {
 
   async #run(life: number): Promise<void> {
     while (life === this.#life) {
-      const end = await this.#connection(life);
+      const there = await this.#ask();
+      if (life !== this.#life) return;
+      const end = there ? await this.#connection(life) : this.#fail();
       if (life !== this.#life) return;
       if (end === "lost") await this.#wait(this.#reconnect.lost(this.world.now()));
       else if (end === "refused" && !(await this.#askToken(life))) return;
     }
+  }
+
+  /** Whether to try a connection: not where one has just failed and nobody answers. */
+  #ask(): Promise<boolean> {
+    const { isThere, world } = this;
+    if (!this.#reconnect.asksFirst(world.now()) || isThere === null) return Promise.resolve(true);
+    const within = this.#reconnect.patience;
+    return new Promise((resolve) => {
+      const cancel = world.after(within, () => {
+        resolve(false);
+      });
+      const answered = (there: boolean): void => {
+        cancel();
+        resolve(there);
+      };
+      this.#hurry = () => {
+        answered(true);
+      };
+      isThere(within).then(answered, () => {
+        answered(false);
+      });
+    });
+  }
+
+  #fail(): "lost" {
+    this.failing = true;
+    this.apply(this.session.failed());
+    this.listener.flushed();
+    return "lost";
   }
 
   /** One connection, from CONNECT to its end. */
@@ -154,6 +187,7 @@ export class Lifeline {
       };
     });
     const end = this.#end;
+    this.#reconnect.begin(world.now());
     try {
       const link = await this.open(
         {
@@ -163,7 +197,7 @@ export class Lifeline {
           will: { topic: identity.topic("will"), payload: Session.will(conn) },
           filters: identity.filters,
           keepaliveSeconds: KEEPALIVE_SECONDS,
-          patienceMs: this.#reconnect.begin(world.now()),
+          patienceMs: this.#reconnect.patience,
         },
         {
           message: (topic, payload, retained) => {
@@ -178,11 +212,9 @@ export class Lifeline {
       }
       this.#link = link;
     } catch (error) {
-      this.failing = true;
-      this.apply(session.failed());
-      this.listener.flushed();
+      const how = this.#fail();
       if (error instanceof LinkRefused) return "refused";
-      if (error instanceof LinkLost) return "lost";
+      if (error instanceof LinkLost) return how;
       throw error;
     }
     this.connected = true;

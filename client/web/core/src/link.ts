@@ -51,3 +51,9 @@ export interface Link {
 
 /** Connects and subscribes; rejects with `LinkLost` or `LinkRefused`. */
 export type OpenLink = (dial: Dial, listener: LinkListener) => Promise<Link>;
+
+/**
+ * Whether the server answers at all, asked in another way than by a connection: over HTTP, say. It should give up after
+ * `withinMs`; nobody waits any longer for what it says. Where it cannot tell, it says yes.
+ */
+export type IsThere = (withinMs: number) => Promise<boolean>;

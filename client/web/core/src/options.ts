@@ -2,7 +2,7 @@
 
 import type { TokenStore } from "./account.ts";
 import type { DeviceType } from "./contract/types.ts";
-import type { OpenLink } from "./link.ts";
+import type { IsThere, OpenLink } from "./link.ts";
 import type { AudioEngine } from "./renderer/engine.ts";
 import type { Http, World } from "./world.ts";
 
@@ -19,6 +19,8 @@ export interface ConnectOptions {
   readonly world: World;
   readonly http: Http;
   readonly open: OpenLink;
+  /** Asked while connections fail; null where nobody can be: then each try is a connection. */
+  readonly isThere: IsThere | null;
   readonly store: TokenStore;
   readonly tab: TabLock;
   /** A lower-case UUID, made once and kept; the name that is asked for at the first registration. */

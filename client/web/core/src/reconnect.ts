@@ -5,6 +5,10 @@
  * over `CAP` so that the server is not trampled. A connection that did not last counts as a failure, so that nobody
  * hammers a server which lets in and throws out. While the network is cut, packets vanish, and an attempt takes as long
  * as it is given: so most are given little, and the time that one took counts as waiting.
+ *
+ * A browser holds WebSockets back for seconds once dozens of them have failed in some minutes (Chromium: 1-5 s,
+ * services/network/websocket_throttler.cc; Firefox: longer with each). So while the server is away it is asked by other
+ * means whether it is there, and hardly any connection fails.
  */
 
 /** The spread of the first try (ms); doubled with each failure. */
@@ -17,6 +21,8 @@ const LASTED = 10_000;
 const HASTY = 2_500;
 /** How long (ms) every fifth attempt may take, for networks that are but slow. */
 const PATIENT = 10_000;
+/** After how long (ms) a connection is tried although nobody answers: what asks may be what does not work. */
+const BLINDLY_AFTER = 30_000;
 /** The wait (ms) before a fresh token that was refused too is replaced by yet another. */
 const REFUSED_WAIT = 10_000;
 /** How many fresh tokens may be refused in a row. */
@@ -29,24 +35,37 @@ export class Reconnect {
   #refusals = 0;
   #onlineSince: number | null = null;
   #began: number | null = null;
+  /** When a connection was tried last; null: the last one was good. */
+  #tried: number | null = null;
 
   constructor(random: () => number) {
     this.#random = random;
   }
 
-  /** A connection is tried; returns how long (ms) that may take. */
-  begin(now: number): number {
+  /** It is time for another try; says whether to ask first if the server is there. */
+  asksFirst(now: number): boolean {
     this.#began = now;
+    return this.#tried !== null && now - this.#tried < BLINDLY_AFTER;
+  }
+
+  /** How long (ms) a try may take, and likewise asking. */
+  get patience(): number {
     return this.#failures % 5 === 4 ? PATIENT : HASTY;
+  }
+
+  /** A connection is tried. */
+  begin(now: number): void {
+    this.#tried = now;
   }
 
   /** Registered: the way works and the token is good. */
   online(now: number): void {
     this.#onlineSince = now;
+    this.#tried = null;
     this.#refusals = 0;
   }
 
-  /** A connection ended, or could not be made: how long to wait. */
+  /** A connection ended, or could not be made, or nobody was there: how long to wait. */
   lost(now: number): number {
     const since = this.#onlineSince;
     const began = this.#began;

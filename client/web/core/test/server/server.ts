@@ -156,6 +156,10 @@ export function page(server: Server, more: { readonly token?: string } & Partial
     world: nodeWorld,
     http: (path, request) => fetch(new URL(path, server.http), request),
     open: mqttLinks(server.ws),
+    isThere: async (withinMs) => {
+      const signal = AbortSignal.timeout(withinMs);
+      return (await fetch(new URL("healthz", server.http), { signal })).status < 500;
+    },
     store: {
       load: () => made.token,
       save: (token) => {

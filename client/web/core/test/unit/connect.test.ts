@@ -61,6 +61,60 @@ describe("the phase", () => {
     expect(house.wire.probes).toBe(1);
   });
 
+  it("asks whether the server is there while it is away: hardly a connection fails, and one is made at once", async () => {
+    house = new House();
+    await house.arrive();
+    house.door = "shut";
+    house.wire.lose();
+    await house.world.pass(120_000);
+    expect(house.knocks.length).toBeGreaterThan(60);
+    // The first, and one in 30 s in case that it is the asking that does not work.
+    expect(house.tries - 1).toBeGreaterThanOrEqual(4);
+    expect(house.tries - 1).toBeLessThanOrEqual(6);
+    expect(house.connect.snapshot).toMatchObject({ phase: "offline", reason: "unreachable" });
+    const tries = house.tries;
+    house.door = "open";
+    await house.world.pass(1_600);
+    expect(house.tries).toBe(tries + 1);
+    await house.register();
+    expect(house.connect.snapshot.phase).toBe("online");
+  });
+
+  it("waits for no answer to that when there is reason to try at once, nor longer than it said", async () => {
+    house = new House();
+    await house.arrive();
+    house.home = () => new Promise(() => undefined);
+    house.door = "shut";
+    house.wire.lose();
+    await house.world.pass(20_000);
+    const { tries } = house;
+    expect(house.knocks.length).toBeGreaterThan(3);
+    expect(Math.max(...house.knocks)).toBeLessThanOrEqual(10_000);
+    house.door = "open";
+    house.connect.stir();
+    await house.world.pass(0);
+    expect(house.tries).toBe(tries + 1);
+    house.wire.lose();
+    // Whoever signs out while it asks is signed out.
+    house.door = "shut";
+    await house.world.pass(5_000);
+    const wires = house.wires.length;
+    house.answer = () => ({ status: 200 });
+    await house.connect.signOut();
+    house.door = "open";
+    await house.world.pass(60_000);
+    expect(house.wires).toHaveLength(wires);
+  });
+
+  it("tries nothing but connections where nobody can be asked", async () => {
+    house = new House(token(), { isThere: null });
+    house.door = "shut";
+    house.connect.start();
+    await house.world.pass(20_000);
+    expect(house.tries).toBeGreaterThan(10);
+    expect(house.knocks).toEqual([]);
+  });
+
   it("is elsewhere while another tab is in use, until this one takes over", async () => {
     house = new House();
     house.tabFree = false;

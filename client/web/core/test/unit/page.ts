@@ -74,6 +74,11 @@ export class House {
   readonly connect: PageConnect;
   /** Whether the broker lets anybody in: else nobody answers, or the token is refused. */
   door: "open" | "shut" | "refuses" = "open";
+  /** Connections that were tried. */
+  tries = 0;
+  /** How long (ms) each of those may take who ask whether the server is there, and what they hear. */
+  readonly knocks: number[] = [];
+  home: () => Promise<boolean> = () => Promise.resolve(this.door !== "shut");
   kept: string | null;
   readonly asked: { readonly path: string; readonly token: string | null; readonly body: string | null }[] =
     [];
@@ -98,6 +103,7 @@ export class House {
         });
       },
       open: (dial, listener) => {
+        this.tries += 1;
         if (this.door === "shut") return Promise.reject(new LinkLost("refused"));
         if (this.door === "refuses") return Promise.reject(new LinkRefused(5));
         const wire = new Wire(dial, listener);
@@ -114,6 +120,10 @@ export class House {
             wire.closed = true;
           },
         });
+      },
+      isThere: (withinMs) => {
+        this.knocks.push(withinMs);
+        return this.home();
       },
       store: {
         load: () => this.kept,

@@ -6,6 +6,7 @@ import {
   uuid,
   type Connect,
   type HttpRequest,
+  type IsThere,
   type OpenLink,
   type PageConnect,
   type World,
@@ -51,6 +52,22 @@ const open: OpenLink = async (dial, listener) => {
   return mqttLinks(here("mqtt").replace(/^http/, "ws"))(dial, listener);
 };
 
+/** A proxy that finds nobody behind it says so with 502, 503 or 504. */
+const isThere: IsThere = async (withinMs) => {
+  const asking = new AbortController();
+  const cancel = world.after(withinMs, () => {
+    asking.abort();
+  });
+  try {
+    const { status } = await fetch(here("healthz"), { cache: "no-store", signal: asking.signal });
+    return status < 500;
+  } catch {
+    return false;
+  } finally {
+    cancel();
+  }
+};
+
 /** This browser profile's device id, made once and kept. */
 function deviceId(): string {
   const old = kept.get("device");
@@ -67,6 +84,7 @@ export function createBrowserConnect(): BrowserConnect {
     world,
     http: (path, request) => fetchHere(path, { ...request, cache: "no-store" }),
     open,
+    isThere,
     store: {
       load: () => kept.get("token"),
       save: (token) => {
@@ -88,6 +106,10 @@ export function createBrowserConnect(): BrowserConnect {
 
   document.addEventListener("visibilitychange", () => {
     if (document.visibilityState === "visible") connect.stir();
+  });
+  // A page that the browser had frozen goes on.
+  document.addEventListener("resume", () => {
+    connect.stir();
   });
   window.addEventListener("online", () => {
     connect.stir();
