@@ -59,9 +59,25 @@ class Page:
             lambda: self.evaluate(script), seconds=seconds, what=lambda: f"{script}: {self.complaints}"
         )
 
+    async def begin_with(self, script: str) -> None:
+        """Run a script in each document from now on, before its own ones."""
+        await self._call("Page.enable")
+        await self._call("Page.addScriptToEvaluateOnNewDocument", source=script)
+
     async def cover(self) -> None:
         """Open another tab in front of this one."""
         await self._call("Target.createTarget", url="about:blank")
+
+    async def uncover(self) -> None:
+        """Bring this tab to the front again."""
+        await self._call("Page.bringToFront")
+
+    async def freeze(self) -> None:
+        """What a browser does with a hidden tab to save power: nothing of it runs."""
+        await self._call("Page.setWebLifecycleState", state="frozen")
+
+    async def thaw(self) -> None:
+        await self._call("Page.setWebLifecycleState", state="active")
 
     async def close(self) -> None:
         self._reading.cancel()
@@ -87,14 +103,14 @@ class Page:
 
 
 @asynccontextmanager
-async def chromium(folder: Path, *, display: str | None = None) -> AsyncIterator[Page]:
+async def chromium(folder: Path, *flags: str, display: str | None = None) -> AsyncIterator[Page]:
     """A browser that nobody used before, with one empty page; on an X display, or headless."""
     shown = ["--headless"] if display is None else []
     env = os.environ if display is None else {**os.environ, "DISPLAY": display}
     profile = folder / "profile"
     with (folder / "chromium.log").open("wb") as log:
         browser = subprocess.Popen(  # noqa: ASYNC220 (a fork takes no time)
-            ["chromium", *FLAGS, *shown, f"--user-data-dir={profile}", "about:blank"],
+            ["chromium", *FLAGS, *flags, *shown, f"--user-data-dir={profile}", "about:blank"],
             stdout=log,
             stderr=log,
             env=env,
