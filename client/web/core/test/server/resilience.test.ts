@@ -1,42 +1,12 @@
 /** The core against a real server that dies, and tokens that end. */
 
-import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 
 import { readToken } from "../../src/identity.ts";
-import type { Phase } from "../../src/index.ts";
-import { bugs, until } from "../world.ts";
-import { page, Server, type Page } from "./server.ts";
+import { until } from "../world.ts";
+import { online, server, useServer } from "./setting.ts";
 
-let server: Server;
-const pages: Page[] = [];
-
-beforeAll(async () => {
-  server = await Server.start();
-  await server.cli("user", "add", "ann");
-});
-
-afterEach(async () => {
-  await Promise.all(pages.splice(0).map(({ connect }) => connect.stop()));
-  expect(bugs).toEqual([]);
-});
-
-afterAll(async () => {
-  await server.end();
-});
-
-/** A page that is online, and every phase that it shows from then on. */
-async function online(token: string): Promise<Page & { readonly phases: Phase[] }> {
-  const made = page(server, { token });
-  pages.push(made);
-  made.connect.start();
-  await until(() => made.connect.snapshot.phase === "online", "online");
-  const phases: Phase[] = [];
-  made.connect.subscribe(() => {
-    const { phase } = made.connect.snapshot;
-    if (phases.at(-1) !== phase) phases.push(phase);
-  });
-  return Object.assign(made, { phases });
-}
+useServer();
 
 test("the server is killed and comes back: offline, then online again, with the music where it was", async () => {
   const one = await online(await server.cli("token", "ann"));

@@ -1,39 +1,16 @@
 /** The core against a real server, with a real player beside it. */
 
-import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 
 import type { ConnectError } from "../../src/index.ts";
-import { bugs, until } from "../world.ts";
-import { page, Server, type Page } from "./server.ts";
+import { until } from "../world.ts";
+import { online, server, useServer } from "./setting.ts";
 
-let server: Server;
-const pages: Page[] = [];
-
-beforeAll(async () => {
-  server = await Server.start();
-  await server.cli("user", "add", "ann");
-});
-
-afterEach(async () => {
-  await Promise.all(pages.splice(0).map(({ connect }) => connect.stop()));
-  expect(bugs).toEqual([]);
-});
-
-afterAll(async () => {
-  await server.end();
-});
-
-async function online(more: { readonly token: string }): Promise<Page> {
-  const made = page(server, more);
-  pages.push(made);
-  made.connect.start();
-  await until(() => made.connect.snapshot.phase === "online", "online");
-  return made;
-}
+useServer();
 
 test("two pages and a Python player agree; the music goes there and back", async () => {
   const token = await server.cli("token", "ann");
-  const [one, two] = await Promise.all([online({ token }), online({ token })]);
+  const [one, two] = await Promise.all([online(token), online(token)]);
   await server.player("ann", "Kitchen");
   const kitchen = await until(
     () => one.connect.snapshot.devices.find(({ name, is_online }) => name === "Kitchen" && is_online),
@@ -72,7 +49,7 @@ test("two pages and a Python player agree; the music goes there and back", async
 
 test("a command is drawn at once, and taken back with its reason", async () => {
   const token = await server.cli("token", "ann");
-  const one = await online({ token });
+  const one = await online(token);
   const error = await one.connect.transfer("99999999-9999-4999-8999-999999999999").then(
     () => null,
     (reason: unknown) => reason as ConnectError,

@@ -1,12 +1,17 @@
 /** Good values of the contract, to be changed a little. */
 
-import type { Device, MessageDown, PlaybackState, Registered } from "../../src/index.ts";
+import type { CoordinatorStatus, Device, MessageDown, PlaybackState, Registered } from "../../src/index.ts";
 
 export const ME = "11111111-1111-4111-8111-111111111111";
 export const OTHER = "22222222-2222-4222-8222-222222222222";
 export const REQUEST = "33333333-3333-4333-8333-333333333333";
 export const TRANSFER = "44444444-4444-4444-8444-444444444444";
 export const COORDINATOR = "55555555-5555-4555-8555-555555555555";
+export const ANOTHER_COORDINATOR = "66666666-6666-4666-8666-666666666666";
+
+export function status(online: boolean, coordinator = COORDINATOR): CoordinatorStatus {
+  return { type: "coordinator_status", coordinator, online, started_at: 1 };
+}
 
 export function device(id: string, changes: Partial<Device> = {}): Device {
   return {
@@ -97,7 +102,7 @@ export const MESSAGES: readonly MessageDown[] = [
   { type: "device_online", device: device(OTHER) },
   { type: "device_offline", device_id: OTHER, reason: "timeout" },
   { type: "notice", level: "warning", code: "device_offline", message: "Playback paused" },
-  { type: "coordinator_status", coordinator: COORDINATOR, online: true, started_at: 1 },
+  status(true),
   {
     type: "execute_command",
     id: REQUEST,
