@@ -24,7 +24,6 @@ PINGRESP: Final = 13
 DISCONNECT: Final = 14
 
 ACCEPTED: Final = 0
-UNACCEPTABLE_PROTOCOL: Final = 1
 IDENTIFIER_REJECTED: Final = 2
 SERVER_UNAVAILABLE: Final = 3
 NOT_AUTHORIZED: Final = 5
@@ -35,6 +34,7 @@ REFUSED: Final = 0x80
 
 PINGRESP_BYTES: Final = b"\xd0\x00"
 UNACCEPTABLE_PROTOCOL_BYTES: Final = b"\x20\x02\x00\x01"
+"""A CONNACK with the return code 1."""
 
 
 def remaining_length(length: int) -> bytes:

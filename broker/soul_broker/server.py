@@ -23,7 +23,6 @@ from soul_broker.admission import ANYBODY
 from soul_broker.allocator import give_back, keep_large_buffers_apart
 from soul_broker.amqtt_gateway import AmqttGateway, ClientView, retained_view, sessions_view
 from soul_broker.certificates import Certificates
-from soul_broker.connection import Connection
 from soul_broker.endpoint import Gate
 from soul_broker.errors import SoulBrokerError
 from soul_broker.http_port import http_ports
@@ -342,10 +341,3 @@ class SoulBroker(Broker):  # type: ignore[misc] # amqtt has no types
         self._background.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("internal error", error=repr(error))
-
-    def connection_of(self, client_id: str) -> Connection | None:
-        """The open connection with this client id, for diagnosis."""
-        for key, session in self._hub.registry.sessions.items():
-            if key.client_id == client_id and isinstance(session.connection, Connection):
-                return session.connection
-        return None

@@ -1,9 +1,7 @@
 """Messages from the coordinator: to one device (`down`), to everyone of a user (`all`), to the broker."""
 
 from enum import StrEnum
-from typing import Annotated, Literal
-
-from pydantic import Field
+from typing import Literal
 
 from soul_protocol.commands import ForwardedCommand
 from soul_protocol.errors import Code
@@ -211,15 +209,6 @@ class Close(Wire):
     at: EpochMs | None = optional()
     reason: Word
 
-
-ExecuteMessage = Annotated[
-    ExecuteCommand | PreparePlayback | StartPlayback | StopPlayback, Field(discriminator="type")
-]
-ReplyMessage = Annotated[
-    Registered | Pong | CommandResult | Error | DevicesUpdate | PlaybackStateMessage,
-    Field(discriminator="type"),
-]
-EventMessage = Annotated[DeviceOnline | DeviceOffline | Notice, Field(discriminator="type")]
 
 DownMessage = (
     ExecuteCommand

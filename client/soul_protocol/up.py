@@ -183,11 +183,6 @@ class PlaybackFailed(Wire):
     reason: ShownText | None = optional()
 
 
-Query = Annotated[RequestDevices | RequestState, Field(discriminator="type")]
-Transfer = Annotated[TransferPlayback | ClaimPlayback, Field(discriminator="type")]
-Manage = Annotated[RenameDevice | DeleteDevice, Field(discriminator="type")]
-Outcome = Annotated[PlaybackReady | PlaybackStarted | PlaybackFailed, Field(discriminator="type")]
-
 UpMessage = (
     Register
     | ConnectionLost
