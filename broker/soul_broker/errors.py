@@ -26,7 +26,17 @@ class RefusedTokenError(SoulBrokerError):
 
 
 class AddressInUseError(SoulBrokerError):
-    """A listener's address cannot be bound; the message names it."""
+    """A listener's address cannot be bound; the message names it.
+
+    Attributes:
+        listener: its name among the listeners.
+        taken: somebody else listens there.
+    """
+
+    def __init__(self, message: str, *, listener: str, taken: bool = False) -> None:
+        super().__init__(message)
+        self.listener = listener
+        self.taken = taken
 
 
 class CertificateError(SoulBrokerError):

@@ -121,7 +121,9 @@ def bind_listener(name: str, host: str | None, port: int) -> BoundListener:
             host.strip("[]") if host else None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )
     except OSError as error:
-        raise AddressInUseError(f"listener {name}: {shown} is no address: {error.strerror}") from error
+        raise AddressInUseError(
+            f"listener {name}: {shown} is no address: {error.strerror}", listener=name
+        ) from error
     bound: list[socket.socket] = []
     for family, kind, protocol, _, address in dict.fromkeys(found):
         # One port on every address, also where the system chooses it.
@@ -144,9 +146,13 @@ def bind_listener(name: str, host: str | None, port: int) -> BoundListener:
                 for opened in bound:
                     opened.close()
             reason = error.strerror or str(error)
-            raise AddressInUseError(f"listener {name}: cannot listen on {shown}: {reason}") from error
+            raise AddressInUseError(
+                f"listener {name}: cannot listen on {shown}: {reason}",
+                listener=name,
+                taken=error.errno == errno.EADDRINUSE,
+            ) from error
     if not bound:
-        raise AddressInUseError(f"listener {name}: no address of this machine for {shown}")
+        raise AddressInUseError(f"listener {name}: no address of this machine for {shown}", listener=name)
     name_ = bound[0].getsockname()
     return BoundListener(tuple(bound), (str(name_[0]), int(name_[1])))
 

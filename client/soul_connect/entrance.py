@@ -20,7 +20,7 @@ import aiomqtt
 from aiomqtt.exceptions import MqttConnectError
 from paho.mqtt.reasoncodes import ReasonCode
 
-from soul_connect.link import LinkLost, LinkRefused, LinkUntrusted
+from soul_connect.link import LinkLost, LinkRefused, lost
 from soul_connect.lookup import Addresses, connection, look_up
 from soul_connect.stream import Outflow, Stream
 
@@ -76,9 +76,7 @@ class Entrance:
                 raise LinkRefused(_BAD_CREDENTIALS[code]) from None
             raise LinkLost(f"the server refused the connection: {error}") from None
         except (aiomqtt.MqttError, OSError) as error:
-            if "CERTIFICATE_VERIFY_FAILED" in str(error):
-                raise LinkUntrusted(str(error)) from None
-            raise LinkLost(str(error) or "cannot connect") from None
+            raise lost(error) from None
         finally:
             closing.cancel()
             if not entering.done():
@@ -98,7 +96,7 @@ class Entrance:
         except TimeoutError:
             raise LinkLost(f"{self._client._hostname} could not be looked up in time") from None
         except OSError as error:
-            raise LinkLost(str(error)) from None
+            raise lost(error) from None
 
     def _gave_up(self, entering: "asyncio.Future[aiomqtt.Client]") -> None:
         if not entering.cancelled():

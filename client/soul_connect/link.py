@@ -1,5 +1,6 @@
 """What a session needs of a connection, and how it may end. `transport` makes real ones."""
 
+import re
 import ssl
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
@@ -12,6 +13,8 @@ from soul_protocol.topics import UpChannel
 
 ACK_WITHIN: Final = 4.0
 """For PUBACK (s). Shorter than a command lives: there is time to send it on another connection."""
+
+_UNTRUSTED: Final = re.compile(r"CERTIFICATE_VERIFY_FAILED\] certificate verify failed: (.*?)(?: \(_ssl.*)?$")
 
 GOODBYE_WITHIN: Final = 1.0
 """For the goodbye, and again for DISCONNECT (s)."""
@@ -39,6 +42,14 @@ class LinkRefused(LinkLost):
 
 class LinkUntrusted(LinkLost):
     """The server's certificate is not trusted."""
+
+
+def lost(error: BaseException) -> LinkLost:
+    """What kept a connection from being made, as OpenSSL, the system or paho says it."""
+    text = str(error)
+    if untrusted := _UNTRUSTED.search(text):
+        return LinkUntrusted(f"the server's certificate is not trusted: {untrusted[1]}")
+    return LinkLost(text or "cannot connect")
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,6 +56,8 @@ def test_no_tls_there(house: House) -> None:
     url = house.server.url.replace("mqtt://", "mqtts://")
     code, found = findings(house, "--url", url, "--ca", str(house.server.authority))
     assert (code, found["certificate"]) == (3, False)
+    _, out, _ = house.run("doctor", "--url", url, "--ca", str(house.server.authority))
+    assert ": ." not in out
 
 
 def test_a_bad_authority_file(house: House, tmp_path: Path) -> None:

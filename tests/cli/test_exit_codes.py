@@ -66,6 +66,13 @@ def test_unreachable(house: House) -> None:
         refused(house, 3, "login", url.replace("mqtt", "http"), "--user", "a", "--password-stdin")
 
 
+def test_a_certificate_that_is_not_trusted_is_said_in_words(house: House) -> None:
+    said = refused(house, 3, "devices", "--url", house.server.tls_url)
+    assert said.startswith("soul-connect: The server's certificate is not trusted: ")
+    assert "--ca FILE" in said
+    assert "_ssl" not in said
+
+
 def test_no_token(house: House) -> None:
     done = house.server.run("status", token="")
     assert done.returncode == 2

@@ -46,6 +46,7 @@ def test_a_taken_port_is_one_clear_sentence(tmp_path: Path) -> None:
             *("--tls-port", "0", "--http-port", "0"),
         )
         assert f"127.0.0.1:{server.mqtt_port}" in said
+        assert "--mqtt-port" in said
     finally:
         server.kill()
 

@@ -96,7 +96,8 @@ async def _certificate(address: Address, settings: "ClientSettings") -> Finding:
     except ValueError as error:
         return Finding("certificate", False, f"{error}.", advice, Exit.USAGE)
     except OSError as error:
-        text = f"There is no TLS at {address.host} port {address.port}: {error}."
+        reason = str(error) or "no answer came"
+        text = f"There is no TLS at {address.host} port {address.port}: {reason}."
         return Finding("certificate", False, text, "Is this the TLS port (8883)?", Exit.UNREACHABLE)
     found: dict[str, str] = writer.get_extra_info("peercert") or {}
     writer.close()

@@ -79,9 +79,9 @@ def _explain_ours(error: BaseException) -> tuple[Exit, str]:
         case SettingsError() | DeviceFileError():
             return Exit.USAGE, one_line(str(error))
         case errors.CertificateError():
-            return Exit.UNREACHABLE, (
-                f"{one_line(str(error))} Give the server's authority with --ca FILE or SOUL_CONNECT_CA."
-            )
+            text = one_line(str(error))
+            advice = "Give the server's authority with --ca FILE or SOUL_CONNECT_CA."
+            return Exit.UNREACHABLE, f"{text[:1].upper()}{text[1:]} {advice}"
         case errors.UnreachableError() | errors.NotConnectedError():
             return Exit.UNREACHABLE, one_line(str(error))
         case errors.TokenRefusedError():

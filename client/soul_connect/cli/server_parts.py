@@ -11,7 +11,7 @@ import structlog
 from aiohttp import web
 
 from soul_broker.certificates import Certificates, own_certificates
-from soul_broker.errors import SoulBrokerError
+from soul_broker.errors import AddressInUseError, SoulBrokerError
 from soul_broker.http_port import HttpPort
 from soul_broker.listeners import listener_config
 from soul_broker.server import BrokerSettings, SoulBroker
@@ -38,6 +38,7 @@ from soul_coordinator.tokens import TokenSigner, service_token
 _log = structlog.get_logger("soul_connect")
 _SERVICE_TOKEN_TTL: Final = 10 * 365 * 24 * 3600
 """Seconds. It never leaves the process, and its end would be the end of a term."""
+_OPTIONS: Final = {"tcp": "--mqtt-port", "tls": "--tls-port", "http": "--http-port"}
 
 
 class Parts:
@@ -127,7 +128,10 @@ class Parts:
                 await broker.start()
             except SoulBrokerError as error:
                 text = str(error)
-                raise CliError(Exit.USAGE, f"{text[:1].upper()}{text[1:]}.") from error
+                text = f"{text[:1].upper()}{text[1:]}."
+                if isinstance(error, AddressInUseError) and error.taken:
+                    text += f" Choose another port with {_OPTIONS[error.listener]}; 0 turns it off."
+                raise CliError(Exit.USAGE, text) from error
             try:
                 yield
             finally:

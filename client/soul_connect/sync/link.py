@@ -20,7 +20,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from soul_connect.link import ACK_WITHIN, Dial, Inbox, LinkLost, LinkRefused, LinkUntrusted
+from soul_connect.link import ACK_WITHIN, Dial, Inbox, LinkLost, LinkRefused, lost
 from soul_connect.lookup import Addresses, connection, look_up
 from soul_protocol.limits import KEEPALIVE_SECONDS
 
@@ -87,9 +87,7 @@ class ThreadLink:
             self._look_up()
             self._client.connect(dial.address.host, dial.address.port, KEEPALIVE_SECONDS)
         except (OSError, ValueError) as error:
-            if "CERTIFICATE_VERIFY_FAILED" in str(error):
-                raise LinkUntrusted(str(error)) from None
-            raise LinkLost(str(error) or "cannot connect") from None
+            raise lost(error) from None
         self._client.loop_start()
         connected = self._expect(_Connected, "the server did not answer CONNECT")
         if connected.code in _BAD_CREDENTIALS:
