@@ -90,6 +90,32 @@ def test_the_music_moves_to_a_player_and_to_this_browser_and_back(screen: Screen
     assert house.state.is_playing
 
 
+def test_a_page_that_lost_its_sound_plays_here_again_when_play_is_pressed(
+    screen: Screen, house: House
+) -> None:
+    """It was told to be a remote control only, then loaded again: sound wants a click each time."""
+    screen.pick("Chrome on Linux")
+    screen.button("Play").click()
+    sounds(screen)
+    screen.open("#/devices")
+    screen.button("Use only as a remote control").click()
+    until(lambda: not house.state.is_playing)
+    until(lambda: not house.device("Chrome on Linux").capabilities.can_render)
+    assert screen.page.evaluate(_PLAYING_SINCE) == 0
+    at = house.state.position_ms
+    assert house.state.paused_reason is None
+    screen.open()
+    screen.button("Play").click()
+    sounds(screen)
+    assert screen.page.evaluate(_PLAYING_SINCE) * 1000 > at
+
+    screen.page.reload()
+    screen.arrive()
+    until(lambda: not house.state.is_playing)
+    screen.button("Play").click()
+    sounds(screen)
+
+
 @dataclass(frozen=True)
 class Attic:
     """A Python player that notes what it plays."""

@@ -330,36 +330,3 @@ describe("the token", () => {
     expect(house.kept).toBeNull();
   });
 });
-
-describe("playing here", () => {
-  it("is told to the server on a connection of its own, and then done", async () => {
-    house = new House();
-    await house.arrive({ current_state: state({ device_id: null }) });
-    expect(house.wire.of("register")[0]?.device.capabilities.can_render).toBe(false);
-    const allowed = house.connect.allowPlayback();
-    await house.world.pass(0);
-    expect(house.wires).toHaveLength(2);
-    expect(house.wire.of("register")[0]).toMatchObject({
-      resume: true,
-      device: { capabilities: { can_render: true } },
-    });
-    await house.register({ current_state: state({ device_id: null, is_playing: false }) });
-    await allowed;
-    expect(house.connect.snapshot).toMatchObject({ phase: "online", here: { allowed: true, held: false } });
-    house.wire.hear({
-      type: "execute_command",
-      id: "33333333-3333-4333-8333-333333333333",
-      command: { type: "play" },
-      from_device: OTHER,
-      epoch: 2,
-      expires_at: 9_000_000_000,
-    });
-    await house.world.pass(1_100);
-    expect(house.engine.playing).toBe(true);
-    const reports = house.wire.of("state_update");
-    expect(reports.map(({ seq }) => seq)).toEqual(reports.map((_, index) => index + 1));
-    expect(reports.at(-1)).toMatchObject({ epoch: 2, state: { is_playing: true } });
-    await house.connect.signOut();
-    expect(house.engine.playing).toBe(false);
-  });
-});

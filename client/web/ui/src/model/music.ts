@@ -13,14 +13,26 @@ const LOUDER = 0.05;
 /** What was asked to play while no player was chosen: it plays on the one chosen next. */
 const waiting = signal<{ tracks: readonly string[]; start: number } | null>(null);
 
+/**
+ * Do what makes the music play. Where it would play here and may not yet - the page was loaded again, or was told to be
+ * a remote control only - the click that asks for it is the one that allows sound.
+ */
+function sound(start: () => void): void {
+  const asleep = active.value?.id === me.value?.deviceId && !here.value.allowed;
+  if (asleep) void connect().allowPlayback().then(start);
+  else start();
+}
+
 export function playTracks(tracks: readonly string[], start: number): void {
   if (active.value === null) {
     waiting.value = { tracks, start };
     dialog.value = "where";
     return;
   }
-  void connect().setQueue(tracks, start);
-  if (!playing.value) void connect().play();
+  sound(() => {
+    void connect().setQueue(tracks, start);
+    if (!playing.value) void connect().play();
+  });
 }
 
 /** A device was picked in the list: the music goes there, or what was asked for begins there. */
@@ -57,8 +69,10 @@ export function addTracks(tracks: readonly string[]): void {
 export function jumpTo(index: number): void {
   const now = state.value;
   if (now === null) return;
-  void connect().setQueue(now.queue, index);
-  if (!playing.value) void connect().play();
+  sound(() => {
+    void connect().setQueue(now.queue, index);
+    if (!playing.value) void connect().play();
+  });
 }
 
 export function removeAt(index: number): void {
@@ -103,7 +117,8 @@ function setQueue(tracks: readonly string[], current: number): void {
 
 export function playOrPause(): void {
   if (active.value === null) dialog.value = "where";
-  else void (playing.value ? connect().pause() : connect().play());
+  else if (playing.value) void connect().pause();
+  else sound(() => void connect().play());
 }
 
 export function skip(direction: -1 | 1): void {
