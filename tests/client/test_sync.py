@@ -317,6 +317,28 @@ async def test_the_same_token_again_is_no_token(server: Server, accounts: Accoun
             await calmly(remote.wait_closed)
 
 
+async def test_a_token_source_that_hangs_holds_up_neither_leaving_nor_the_next_deadline(
+    server: Server, accounts: Accounts, token: str
+) -> None:
+    asked, answers = threading.Event(), threading.Event()
+
+    def hangs() -> None:
+        asked.set()
+        answers.wait(60)
+
+    client = ConnectClient(url=server.url, token=token, ephemeral=True, new_token=hangs)
+    await calmly(client.connect)
+    try:
+        accounts.revoke(token)
+        assert await calmly(lambda: asked.wait(15))
+        await asyncio.wait_for(calmly(client.disconnect), 5)
+        with pytest.raises(UnreachableError):
+            await asyncio.wait_for(calmly(lambda: client.connect(timeout=0.2)), 5)
+    finally:
+        answers.set()
+    await calmly(client.wait_closed)
+
+
 async def test_leaving_while_others_wait(server: Server, token: str) -> None:
     async with (
         playing(server.url, token, "Kitchen") as (player, _),

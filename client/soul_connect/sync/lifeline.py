@@ -81,8 +81,13 @@ class Lifeline:
 
     def start(self, patience: float | None) -> None:
         """Begin, and wait until registered, for `patience` seconds or for ever."""
+        began = time.monotonic()
         if self._leaving is not None and self._thread is not None:
-            self._thread.join()  # of an earlier life, which is about to end
+            # Of an earlier life, which is about to end, unless the program's own `new_token` hangs.
+            self._thread.join(patience)
+            if self._thread.is_alive():
+                raise UnreachableError(f"what was there before did not end within {patience:g} s")
+        left = None if patience is None else max(0.0, patience - (time.monotonic() - began))
         with self._lock:
             self._impatient = patience is not None
             if self._over:
@@ -91,7 +96,7 @@ class Lifeline:
                 self.told.begin()
                 self._thread = threading.Thread(target=self._run, name="soul-connect", daemon=True)
                 self._thread.start()
-        if not self.told.first_arrival(patience):
+        if not self.told.first_arrival(left):
             raise UnreachableError(f"the server did not answer within {patience:g} s") from self._last_error
 
     def stop(self, reason: str) -> None:
