@@ -71,6 +71,10 @@ class Changes(Generic[T]):
             for subscription in self._subscriptions:
                 subscription._put(value)  # noqa: SLF001 (its own)
 
+    def add(self, item: T) -> None:
+        """Something happened."""
+        self.set(item)
+
     def begin(self) -> None:
         """Values may come again."""
         with self._changed:
