@@ -1,9 +1,14 @@
 """What the device runs after `boot.py`: the player, for ever."""
 
-import time
+import gc
 
-import machine
-from soul.app import main
+# While it starts: what stays lies side by side, and what is free is not in pieces.
+gc.threshold(gc.mem_free() // 32)
+
+import time  # noqa: E402
+
+import machine  # noqa: E402
+from soul.app import main  # noqa: E402
 
 if main():
     # It ends where it must not go on (no settings, an id that is in use elsewhere), or by an error that

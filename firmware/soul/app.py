@@ -7,6 +7,7 @@ watchdog starts the chip again.
 
 import asyncio
 import binascii
+import gc
 import json
 import sys
 import time
@@ -14,17 +15,19 @@ import time
 from soul import clock
 from soul.buttons import Buttons
 from soul.dap import Dap
+from soul.mqtt_dial import Dialer
 from soul.mqtt_link import Link
 from soul.status import Console, Led, describe
 from soul.store import Keeper, Store
 from soul.supervisor import TIMEOUT, Supervisor
+from soul.tracks import shelf
 from soul.trial import Trial
 from soul.wifi import Wifi
 
 STATE = "state.json"
-PAYLOAD = 12 * 1024
-"""The largest message (bytes) to be sent here: 260 tracks. Half of what the link takes: while one queue is
-read and another is there, three of them are in memory."""
+PAYLOAD = 22 * 1024
+"""The largest message (bytes) to be sent here: a queue of 500 UUIDs and what is around it. Twice as much is
+taken at the start: for the message, and for the queue that is kept."""
 
 UPDATES_EVERY = 24 * 3600
 """How often (s) to look for another version."""
@@ -50,10 +53,20 @@ def load_config(path="config.json"):
             raise ValueError("config.json has no " + name + "; `soul-connect provision` writes one")
     config.setdefault("port", 8883)
     config.setdefault("max_payload_bytes", PAYLOAD)
-    if isinstance(config.get("ca"), str) and not config["ca"].startswith("-----"):
-        with open(config["ca"]) as file:
-            config["ca"] = file.read()
     return config
+
+
+def read_authority(config):
+    """The certificate (PEM) of whom to trust, taken out of the settings: it is in their way in memory.
+
+    Raises:
+        OSError: its file is not there.
+    """
+    ca = config.pop("ca", None)
+    if ca is None or ca.startswith("-----"):
+        return ca
+    with open(ca) as file:
+        return file.read()
 
 
 def make_engine(config, uptime):
@@ -70,11 +83,13 @@ def make_engine(config, uptime):
 class App:
     """One player, from its settings."""
 
-    def __init__(self, config):
+    def __init__(self, config, authority):
+        """`authority`: the certificate (PEM) of whom to trust; None: no TLS."""
         import machine
 
         self._config = config
         self._machine = machine
+        shelf.make(config["max_payload_bytes"])
         uptime = clock.Uptime()
         store = Store(STATE)
         self.engine = make_engine(config, uptime)
@@ -102,6 +117,7 @@ class App:
             will=self.dap.will,
             before=self._before,
             log=print,
+            dialer=Dialer(config["host"], config["port"], authority, config.get("server_hostname")),
         )
         self._screens: list = [Console()]
         self._leds = []
@@ -249,12 +265,17 @@ def main():
     """Play until power-off. Returns 0 where someone at the serial console wanted the prompt, else 1."""
     try:
         config = load_config()
+        authority = read_authority(config)
     except (OSError, ValueError) as error:
         print("status trouble", error)
         return 1
     app = None
     try:
-        app = App(config)
+        app = App(config, authority)
+        del authority
+        # Rather often and early than at the last byte: what is free stays in large pieces.
+        gc.collect()
+        gc.threshold(gc.mem_free() // 16)
         asyncio.run(app.run())
     except KeyboardInterrupt:
         # Someone at the serial console. MicroPython's loop goes on where it was.

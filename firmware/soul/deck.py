@@ -4,50 +4,14 @@ Indexes are absolute. This device knows but a window of a large queue: `tracks` 
 `offset`, of `length` altogether.
 """
 
-from array import array
-
-PAGE = 8
-"""Tracks in one piece of memory: where that is short and fragmented, large pieces are hard to find."""
-
-
-class Tracks:
-    """Tracks in little more memory than they have letters: a list of 500 UUIDs takes three times as much."""
-
-    def __init__(self, tracks=()):
-        """`tracks`: a list, which is taken apart on the way, so that its memory is free for this."""
-        self._count = len(tracks)
-        self._pages = []  # (letters, where each track ends in them)
-        for first in range(0, self._count, PAGE):
-            here = [track.encode() for track in tracks[first : first + PAGE]]
-            ends, end = array("H", bytes(2 * len(here))), 0
-            for place, letters in enumerate(here):
-                end += len(letters)
-                ends[place] = end
-                if isinstance(tracks, list):
-                    tracks[first + place] = None
-            self._pages.append((b"".join(here), ends))
-
-    def __len__(self):
-        return self._count
-
-    def __getitem__(self, place):
-        letters, ends = self._pages[place // PAGE]
-        place %= PAGE
-        return letters[ends[place - 1] if place else 0 : ends[place]].decode()
-
-
-def packed(message, name):
-    """The tracks of a message in little memory, in the place of its list."""
-    if not isinstance(message[name], Tracks):
-        message[name] = Tracks(message[name])
-    return message[name]
+from soul.tracks import Tracks, packed
 
 
 class Deck:
     """A queue, the current index in it, and its modes. Never changed: each change is a new deck."""
 
     def __init__(self, tracks=(), offset=0, length=None, index=0, shuffle=False, repeat="off", rev=0):
-        self.tracks = tracks if isinstance(tracks, Tracks) else Tracks(tuple(tracks))
+        self.tracks = tracks if isinstance(tracks, Tracks) else Tracks(tracks)
         self.offset = offset
         self.length = len(self.tracks) if length is None else length
         self.index = index

@@ -47,14 +47,8 @@ def _step(command, table, _resume_at):
     return None
 
 
-def _bare(table):
-    """The deck without its tracks: there is not memory for the old ones and the new ones at once."""
-    table.deck = table.deck.bare()
-    return table.deck
-
-
 def _set_queue(command, table, _resume_at):
-    deck, playing = _bare(table).with_queue(command), table.playing
+    deck, playing = table.make_room().with_queue(command), table.playing
     if not deck.length:
         table.clear()
         table.deck = Deck(shuffle=deck.shuffle, repeat=deck.repeat, rev=deck.rev)
@@ -69,7 +63,7 @@ def _set_volume(command, table, _resume_at):
 
 
 def _set_shuffle(command, table, _resume_at):
-    table.rearrange(_bare(table).with_shuffle(command))
+    table.rearrange(table.make_room().with_shuffle(command))
 
 
 def _set_repeat(command, table, _resume_at):
@@ -82,7 +76,7 @@ def _set_repeat(command, table, _resume_at):
 def _set_window(command, table, _resume_at):
     if command["queue_rev"] < table.deck.rev:
         return INVALID_COMMAND  # of an earlier queue: a repetition that came late
-    table.rearrange(_bare(table).with_window(command))
+    table.rearrange(table.make_room().with_window(command))
     return None
 
 

@@ -44,6 +44,7 @@ class Handover:
             return
         state = renderer.state = order["state"]
         self._prepared = (transfer, self._station.now() + PREPARED_DROPPED_AFTER)
+        table.make_room()
         if not table.put_on(Deck.of(state), renderer.position_now(state), False, skip=False):
             self._say("playback_ready", transfer)
 
@@ -63,7 +64,9 @@ class Handover:
             return
         prepared, self._prepared = self._prepared, None
         renderer.become(epoch, state)
-        table, deck = renderer.table, Deck.of(state)
+        table = renderer.table
+        table.make_room()
+        deck = Deck.of(state)
         sounds_at = state["position_at"] + (START_AFTER if state["is_playing"] else 0)
         at = max(sounds_at, renderer.server_now(state))
         self._starting = (transfer, state, at)

@@ -14,15 +14,19 @@ Moments without a word are ms of `soul.clock.Uptime`; server moments are the coo
 """
 
 from soul.contract import COMMANDS, INVALID_COMMAND, NOT_ACTIVE, TICK_EVERY, TIMEOUT
-from soul.deck import Deck, packed
+from soul.deck import Deck
 from soul.execution import execute
 from soul.handover import Handover, position_at
 from soul.ledger import Ledger
 from soul.table import Table
+from soul.tracks import packed
 from soul.wire import is_sound
 
 HOLD = 1500
 """How long (ms) a report waits for a track that is being loaded."""
+
+BROUGHT_ALONG = 4096
+"""The longest queue (bytes) that a claim has in it: it is in memory three times until it is sent."""
 
 
 class Renderer:
@@ -61,26 +65,35 @@ class Renderer:
         self._handover.drop()
         self._last_known = None
         state = self.state = registered["current_state"]
-        packed(state, "queue")
         # Not the maximum: a coordinator restored from a backup counts from there.
         self.highest = state["epoch"]
         if state["device_id"] == self._station.device:
             self.epoch = state["epoch"]
-            if registered["should_resume"] or self.table.track is None:
-                # Silent, at the position: whether to go on is for people or the coordinator to say.
-                self._ledger.forget()
-                self._handover.forget()
-                self.table.put_on(Deck.of(state), self.position_now(state))
-            elif state["queue_rev"] == self.table.deck.rev:
-                # The window that the coordinator counts on from now.
-                window = {"queue_offset": 0, "queue_length": len(state["queue"])}
-                window.update(state)
-                self.table.rearrange(self.table.deck.with_window(window))
+            self._go_on(state, registered["should_resume"])
             self.report()
         elif self.epoch is not None:
             self.go_idle()
         else:
             self.claim_again()
+        if self.table.deck.tracks and self.table.deck.tracks is not state["queue"]:
+            state["queue"] = ()  # there is memory for one queue: for what is on the table
+        packed(state, "queue")
+
+    def _go_on(self, state, load):
+        """Registered again as the active one."""
+        table = self.table
+        if load or table.track is None:
+            # Silent, at the position: whether to go on is for people or the coordinator to say.
+            self._ledger.forget()
+            self._handover.forget()
+            table.make_room()
+            table.put_on(Deck.of(state), self.position_now(state))
+        elif state["queue_rev"] == table.deck.rev:
+            # The window that the coordinator counts on from now.
+            bare = table.make_room()
+            window = {"queue_offset": 0, "queue_length": len(packed(state, "queue"))}
+            window.update(state)
+            table.rearrange(bare.with_window(window))
 
     def saw(self, epoch, device):
         """Someone plays in an epoch; said to all."""
@@ -138,8 +151,10 @@ class Renderer:
         False: there is nothing to play.
         """
         self._handover.finish()
-        if self.epoch is None and state is not None and (self.table.track is None or not self.table.playing):
+        known = state is not None and len(state["queue"]) > 0
+        if self.epoch is None and known and (self.table.track is None or not self.table.playing):
             self.state = state
+            self.table.make_room()
             self.table.put_on(Deck.of(state), self.position_now(state), True)
         elif not self.table.play() and self.table.track is None:
             return False
@@ -322,7 +337,7 @@ class Renderer:
         self._handover.forget_prepared()
         state = self._reported(self._station.now())
         tracks = self.table.deck.tracks
-        if len(tracks) == self.table.deck.length:
+        if len(tracks) == self.table.deck.length and len(tracks.text) <= BROUGHT_ALONG:
             state["queue"] = [tracks[place] for place in range(len(tracks))]
         self._station.claim(state)
 

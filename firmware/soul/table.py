@@ -84,6 +84,11 @@ class Table:
         self.error = None
         self._unload()
 
+    def make_room(self):
+        """Forget the tracks but not the rest: for old ones and new ones at once there is no memory."""
+        self.deck = self.deck.bare()
+        return self.deck
+
     def rearrange(self, deck):
         """The deck around the current track changes; the sound goes on."""
         self.deck = deck

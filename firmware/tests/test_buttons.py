@@ -39,6 +39,17 @@ def test_a_window_is_claimed_without_its_queue():
     assert "queue" not in claim["state"] and claim["state"]["queue_position"] == 6
 
 
+def test_a_long_queue_is_not_sent_along_and_plays_all_the_same():
+    rig = Rig()
+    tracks = ["%08d-0000-4000-8000" % n for n in range(300)]
+    rig.arrive(state_of(OTHER, tracks, 7, epoch=4))
+    rig.dap.pressed("play")
+    rig.run(1_100)
+    (claim,) = rig.heard("transfer")
+    assert "queue" not in claim["state"] and claim["state"]["queue_position"] == 7
+    assert table(rig).playing and table(rig).track == tracks[7]
+
+
 def test_a_claim_is_repeated_at_arrival_and_given_up_in_time():
     rig = Rig()
     rig.arrive(state_of(OTHER, TRACKS, epoch=4))

@@ -39,6 +39,7 @@ class WavServer:
         self.port = 0
         self.pace = None  # bytes a second
         self._server = None
+        self._stopped = asyncio.Event()
 
     def url(self, path):
         return "http://127.0.0.1:%d%s" % (self.port, path)
@@ -53,6 +54,7 @@ class WavServer:
             return
 
     def stop(self):
+        self._stopped.set()
         self._server.close()
 
     async def _serve(self, reader, writer):
@@ -107,6 +109,6 @@ class WavServer:
             await writer.drain()
             place += count
             if self.pace:
-                await asyncio.sleep(count / self.pace)
+                await asyncio.sleep(count / self.pace)  # a slow network is what it imitates
         if "hang" in faults:
-            await asyncio.sleep(30)
+            await self._stopped.wait()

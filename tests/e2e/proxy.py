@@ -15,6 +15,7 @@ class Proxy:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
         self._pairs: dict[socket.socket, socket.socket] = {}
+        self._dead: set[socket.socket] = set()
         self._selector = selectors.DefaultSelector()
         self._stop = threading.Event()
         self._silent = threading.Event()
@@ -35,6 +36,7 @@ class Proxy:
     def swallow(self) -> None:
         """The cable is pulled: neither side is told, and nothing arrives any more."""
         self._silent.set()
+        self._dead |= set(self._pairs)
 
     def heal(self) -> None:
         """The path is back for new connections; the old ones stay dead."""
@@ -61,7 +63,7 @@ class Proxy:
             return  # its other end was closed by an event before this one, of the same look
         try:
             data = one.recv(65536)
-            if self._silent.is_set():
+            if self._silent.is_set() or one in self._dead:
                 if not data:
                     self._selector.unregister(one)  # kept open: the other side must notice by itself
                 return

