@@ -91,10 +91,11 @@ def test_the_music_moves_to_a_player_and_to_this_browser_and_back(screen: Screen
 
 
 def test_a_page_that_lost_its_sound_plays_here_again_when_play_is_pressed(
-    screen: Screen, house: House
+    screens: OpenScreen, house: House
 ) -> None:
     """It was told to be a remote control only, then loaded again: sound wants a click each time."""
-    screen.pick("Chrome on Linux")
+    screen, other = screens(0).open().arrive(), screens(1).open().arrive()
+    screen.pick("This browser")
     screen.button("Play").click()
     sounds(screen)
     screen.open("#/devices")
@@ -104,6 +105,10 @@ def test_a_page_that_lost_its_sound_plays_here_again_when_play_is_pressed(
     assert screen.page.evaluate(_PLAYING_SINCE) == 0
     at = house.state.position_ms
     assert house.state.paused_reason is None
+    # Elsewhere there is nothing that could play: another place is asked for.
+    expect(other.where).to_have_text("Paused on Chrome on Linux")
+    other.button("Play").click()
+    expect(other.place("Kitchen")).to_be_visible()
     screen.open()
     screen.button("Play").click()
     sounds(screen)

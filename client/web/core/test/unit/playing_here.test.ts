@@ -23,6 +23,21 @@ function forwarded(command: ExecuteCommand["command"]): ExecuteCommand {
   };
 }
 
+/** The music is this page's, and was paused. */
+const MINE = state({ device_id: ME, is_playing: false, epoch: 2 });
+
+/** A page that was allowed to play, and does. */
+async function playing(): Promise<House> {
+  const page = new House();
+  await page.arrive({ current_state: MINE });
+  const allowed = page.connect.allowPlayback();
+  await page.world.pass(0);
+  await page.register({ current_state: MINE, should_resume: true });
+  await allowed;
+  page.wire.hear(forwarded({ type: "play" }));
+  return page;
+}
+
 describe("playing here", () => {
   it("is told to the server on a connection of its own, and then done", async () => {
     house = new House();
@@ -49,14 +64,7 @@ describe("playing here", () => {
   });
 
   it("that is no longer wanted is paused, said to be, and then no more what this device can do", async () => {
-    house = new House();
-    const mine = { device_id: ME, is_playing: false, epoch: 2 };
-    await house.arrive({ current_state: state(mine) });
-    const allowed = house.connect.allowPlayback();
-    await house.world.pass(0);
-    await house.register({ current_state: state(mine), should_resume: true });
-    await allowed;
-    house.wire.hear(forwarded({ type: "play" }));
+    house = await playing();
     await house.world.pass(1_100);
     expect(house.engine.playing).toBe(true);
     const played = house.wire;
@@ -75,7 +83,7 @@ describe("playing here", () => {
     expect(register).toMatchObject({ device: { capabilities: { can_render: false } } });
     expect(register).not.toHaveProperty("resume");
     expect(register).not.toHaveProperty("last_known_state");
-    await house.register({ current_state: state(mine) });
+    await house.register({ current_state: MINE });
     await forbidden;
     expect(house.connect.snapshot.here).toEqual({ allowed: false, held: false });
     house.wire.hear(forwarded({ type: "play" }));
@@ -85,14 +93,7 @@ describe("playing here", () => {
   });
 
   it("that is no longer wanted while nobody can be told is silent at once, and told on arrival", async () => {
-    house = new House();
-    const mine = { device_id: ME, is_playing: true, epoch: 2 };
-    await house.arrive({ current_state: state(mine) });
-    const allowed = house.connect.allowPlayback();
-    await house.world.pass(0);
-    await house.register({ current_state: state(mine), should_resume: true });
-    await allowed;
-    house.wire.hear(forwarded({ type: "play" }));
+    house = await playing();
     await house.world.pass(100);
     house.door = "shut";
     house.wire.lose();

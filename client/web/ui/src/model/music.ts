@@ -13,6 +13,12 @@ const LOUDER = 0.05;
 /** What was asked to play while no player was chosen: it plays on the one chosen next. */
 const waiting = signal<{ tracks: readonly string[]; start: number } | null>(null);
 
+/** Whether a place has to be chosen first: there is none, or it is another page that may not sound any more. */
+function nowhere(): boolean {
+  const device = active.value;
+  return device === null || (device.id !== me.value?.deviceId && !device.capabilities.can_render);
+}
+
 /**
  * Do what makes the music play. Where it would play here and may not yet - the page was loaded again, or was told to be
  * a remote control only - the click that asks for it is the one that allows sound.
@@ -24,7 +30,7 @@ function sound(start: () => void): void {
 }
 
 export function playTracks(tracks: readonly string[], start: number): void {
-  if (active.value === null) {
+  if (nowhere()) {
     waiting.value = { tracks, start };
     dialog.value = "where";
     return;
@@ -116,7 +122,7 @@ function setQueue(tracks: readonly string[], current: number): void {
 }
 
 export function playOrPause(): void {
-  if (active.value === null) dialog.value = "where";
+  if (nowhere()) dialog.value = "where";
   else if (playing.value) void connect().pause();
   else sound(() => void connect().play());
 }
