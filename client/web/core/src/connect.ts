@@ -17,7 +17,6 @@ import { chance, uuid, type HttpAnswer, type HttpRequest, type World } from "./w
 
 /** How long (ms) a connection may be away before that is shown: another token, a short cut. */
 const UNNOTICED = 1_000;
-
 /** How long (ms) to wait for the server to know what this device can do. */
 const DESCRIBED_WITHIN = 3_000;
 
