@@ -95,7 +95,12 @@ class Lifeline:
     # For the program
 
     async def start(self, patience: float | None) -> None:
-        """Begin, and wait until registered, for `patience` seconds or for ever."""
+        """Begin, and wait until registered, for `patience` seconds or for ever.
+
+        Raises:
+            UnreachableError: not in time.
+            LinkError: what keeps this client from it, as soon as that is known.
+        """
         if self._main is None or self._main.done():
             self._leaving = self._last_error = None
             self._left.clear()

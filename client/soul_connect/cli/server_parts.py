@@ -105,7 +105,11 @@ class Parts:
 
     @property
     def url(self) -> str:
-        """The broker as a client on this machine reaches it: the MQTT or the HTTP port must be on."""
+        """The broker as a client on this machine reaches it.
+
+        Raises:
+            LookupError: neither the MQTT nor the HTTP port is on.
+        """
         if self._broker is None:
             return self.settings.broker_url or f"mqtt://127.0.0.1:{self.settings.mqtt_port or 1883}"
         for name, scheme, path in (("tcp", "mqtt", ""), ("http", "ws", "/mqtt")):

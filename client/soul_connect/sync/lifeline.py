@@ -80,7 +80,12 @@ class Lifeline:
     # For the program
 
     def start(self, patience: float | None) -> None:
-        """Begin, and wait until registered, for `patience` seconds or for ever."""
+        """Begin, and wait until registered, for `patience` seconds or for ever.
+
+        Raises:
+            UnreachableError: not in time.
+            LinkError: what keeps this client from it, as soon as that is known.
+        """
         began = time.monotonic()
         if self._leaving is not None and self._thread is not None:
             # Of an earlier life, which is about to end, unless the program's own `new_token` hangs.
