@@ -21,7 +21,7 @@ from aiomqtt.exceptions import MqttConnectError
 from paho.mqtt.reasoncodes import ReasonCode
 
 from soul_connect.link import LinkLost, LinkRefused, lost
-from soul_connect.lookup import Addresses, connection, look_up
+from soul_connect.lookup import way_to
 from soul_connect.stream import Outflow, Stream
 
 REFUSAL_NOTED: Final = 0.05
@@ -41,13 +41,10 @@ class Entrance:
         self._in_thread = False
         self._abandoned = False
         paho = client._client
-        self._addresses: Addresses | None = None
         self._create_socket = paho._create_socket
         self._socket_closed = client._on_socket_close
         self._connect = client._client_connect
         self.outflow = Outflow(client)
-        self._create_connection = paho._create_socket_connection
-        paho._create_socket_connection = self._create_connection_to_what_was_found  # type: ignore[method-assign]
         paho._create_socket = self._create_socket_unless_abandoned  # type: ignore[method-assign]
         paho.on_socket_close = self._on_socket_close
         client._client_connect = self._connect_in_thread  # type: ignore[method-assign]
@@ -89,14 +86,10 @@ class Entrance:
         if paho._get_proxy() is not None:
             return  # which looks the name up itself
         try:
-            async with asyncio.timeout(paho.connect_timeout):
-                self._addresses = await asyncio.wrap_future(
-                    look_up(self._client._hostname, self._client._port)
-                )
-        except TimeoutError:
-            raise LinkLost(f"{self._client._hostname} could not be looked up in time") from None
+            way = await way_to(self._client._hostname, self._client._port, paho.connect_timeout)
         except OSError as error:
             raise lost(error) from None
+        paho._create_socket_connection = way  # type: ignore[method-assign]
 
     def _gave_up(self, entering: "asyncio.Future[aiomqtt.Client]") -> None:
         if not entering.cancelled():
@@ -112,11 +105,6 @@ class Entrance:
             self._connect()
         finally:
             self._loop.call_soon_threadsafe(self._thread_ended)
-
-    def _create_connection_to_what_was_found(self) -> socket.socket:
-        if self._addresses is None:
-            return self._create_connection()
-        return connection(self._addresses, self._client._client.connect_timeout)
 
     def _create_socket_unless_abandoned(self) -> Any:
         made = self._create_socket()

@@ -5,10 +5,12 @@ the system's resolver is patient, 10 s and more. In the thread that owns the con
 `disconnect`; in asyncio's executor the program's other work, and the end of the program.
 """
 
+import asyncio
 import socket
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from functools import partial
 from typing import Any, Final
 
 AT_ONCE: Final = 4
@@ -50,6 +52,20 @@ def look_up(host: str, port: int) -> "Future[Addresses]":
     if start:
         threading.Thread(target=_look_up, args=(host, port), name=f"lookup {host}", daemon=True).start()
     return future
+
+
+async def way_to(host: str, port: int, seconds: float) -> Callable[[], socket.socket]:
+    """Look a host up, for so many seconds at most; what is given connects to it, as `connection` does.
+
+    Raises:
+        OSError: there is no such name, or no answer in time.
+    """
+    try:
+        async with asyncio.timeout(seconds):
+            addresses = await asyncio.wrap_future(look_up(host, port))
+    except TimeoutError:
+        raise TimeoutError(f"{host} could not be looked up in time") from None
+    return partial(connection, addresses, seconds)
 
 
 def connection(addresses: Addresses, seconds: float) -> socket.socket:

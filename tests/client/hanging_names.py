@@ -12,6 +12,7 @@ import fcntl
 import io
 import json
 import os
+import signal
 import socket
 import struct
 import subprocess
@@ -180,7 +181,30 @@ def _command(names: Nameserver, token: str) -> dict[str, Any]:
     }
 
 
-STORIES: Final = {"command": _command, "threads": _threads, "loop": _loop, "answered": _answered}
+def _coordinator(names: Nameserver, _: str) -> dict[str, Any]:
+    """A coordinator whose broker's name hangs, and SIGTERM."""
+
+    def end() -> None:
+        until(lambda: names.asked >= 1, seconds=30)
+        took.append(time.monotonic())
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    took: list[float] = []
+    with tempfile.TemporaryDirectory() as folder:
+        sys.argv = ["soul-connect", "coordinator", "--data-dir", folder, "--broker-url", URL]
+        sys.argv += ["--http-port", "0"]
+        threading.Thread(target=end, daemon=True).start()
+        code = command_line()
+    return {"took": [time.monotonic() - took[0]], "code": code, "asked": names.asked, "lookups": _lookups()}
+
+
+STORIES: Final = {
+    "command": _command,
+    "coordinator": _coordinator,
+    "threads": _threads,
+    "loop": _loop,
+    "answered": _answered,
+}
 
 
 def main(story: str, *own: str) -> None:

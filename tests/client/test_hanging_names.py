@@ -57,6 +57,12 @@ def test_a_command_says_what_it_waited_for_and_ends() -> None:
     assert "no nameserver answers" in seen["said"]
 
 
+def test_a_coordinator_stops_while_its_brokers_name_is_looked_up() -> None:
+    seen = tell("coordinator")
+    assert seen["code"] == 0
+    assert seen["took"][0] < RESOLVER - SOON
+
+
 def test_once_the_nameserver_answers_the_way_is_found_whatever_still_hangs() -> None:
     (took,) = tell("answered")["took"]
     assert took < RESOLVER - SOON

@@ -21,6 +21,7 @@ from soul_broker.tokens import TokenVerifier, load_public_key
 from soul_connect.cli.exits import CliError, Exit
 from soul_connect.cli.running import Running
 from soul_connect.cli.server_local import local_links
+from soul_connect.lookup import way_to
 from soul_connect.settings import ServerSettings
 from soul_coordinator.accounts import Accounts
 from soul_coordinator.accounts_key import PUBLIC_KEY, DataDirectoryError
@@ -209,7 +210,7 @@ class Parts:
         if self._broker is not None:
             return local_links(self._broker, token=self._service_token)
         password = _broker_password(self.settings) or self._service_token
-        return mqtt_links(self.url, token=password, ca=_own_authority(self.settings))
+        return mqtt_links(self.url, token=password, ca=_own_authority(self.settings), way_to=way_to)
 
     def _service_token(self) -> str:
         return service_token(self._signer, now=int(time.time()), ttl=_SERVICE_TOKEN_TTL).token

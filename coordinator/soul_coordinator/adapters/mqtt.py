@@ -9,7 +9,7 @@ import asyncio
 import logging
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from types import TracebackType
 from typing import Final, Self
@@ -30,6 +30,10 @@ UNACKNOWLEDGED_MAX: Final = 1_000
 
 _KEEPALIVE: Final = 15
 _TIMEOUT: Final = 10.0
+_CONNECT: Final = 3.0
+"""How long (s) a lookup, TCP and TLS may take, each: less than a server may take to stop."""
+
+WayTo = Callable[[str, int, float], Awaitable[Callable[[], socket.socket]]]
 
 
 class _Delivery(asyncio.Queue[aiomqtt.Message]):
@@ -55,6 +59,8 @@ class MqttLink:
         client_id: free for services; unique for each start.
         will: published by the broker should this connection break.
         deliver: called on the event loop with the topic and payload of everything devices say.
+        way_to: finds a host, whose port it is also given, in so many seconds, and gives what
+            connects to it. None: the system's way, in a thread that the program's end waits for.
 
     Raises:
         LinkError: on entering, when the broker cannot be reached or refuses.
@@ -70,6 +76,7 @@ class MqttLink:
         will: Outgoing,
         deliver: Callable[[str, bytes], None],
         ca: str | None = None,
+        way_to: WayTo | None = None,
     ) -> None:
         parts = urlsplit(url)
         secure = parts.scheme in {"mqtts", "wss"}
@@ -101,14 +108,21 @@ class MqttLink:
         )
         # More than ten publishes under way are our normal case.
         self._client.pending_calls_threshold = 10 * UNACKNOWLEDGED_MAX
+        self._client._client.connect_timeout = _CONNECT  # noqa: SLF001 (aiomqtt does not pass it on)
+        self._way_to = way_to
         self._pending: set[asyncio.Task[None]] = set()
         self.lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def __aenter__(self) -> Self:
+        client = self._client
         try:
-            await self._client.__aenter__()
-            granted = await self._client.subscribe(UP_FILTER, qos=1)
-        except aiomqtt.MqttError as error:
+            if self._way_to is not None:
+                # On private names, for which there are no public ones.
+                way = await self._way_to(client._hostname, client._port, _CONNECT)  # noqa: SLF001
+                client._client._create_socket_connection = way  # type: ignore[method-assign] # noqa: SLF001
+            await client.__aenter__()
+            granted = await client.subscribe(UP_FILTER, qos=1)
+        except (aiomqtt.MqttError, OSError) as error:
             raise LinkError(str(error)) from error
         if any((code if isinstance(code, int) else code.value) >= 0x80 for code in granted):
             raise LinkError("the broker refused the coordinator's subscription")
@@ -173,8 +187,10 @@ class MqttLink:
             await asyncio.wait(tuple(self._pending))
 
 
-def mqtt_links(url: str, *, token: Callable[[], str], ca: str | None = None) -> Connect:
-    """Links to the broker at `url`; `token` makes a `service` token for each."""
+def mqtt_links(
+    url: str, *, token: Callable[[], str], ca: str | None = None, way_to: WayTo | None = None
+) -> Connect:
+    """Links to the broker at `url`; `token` makes a `service` token for each, `way_to` as in `MqttLink`."""
 
     def connect(*, client_id: str, will: Outgoing, deliver: Callable[[str, bytes], None]) -> MqttLink:
         return MqttLink(
@@ -185,6 +201,7 @@ def mqtt_links(url: str, *, token: Callable[[], str], ca: str | None = None) -> 
             will=will,
             deliver=deliver,
             ca=ca,
+            way_to=way_to,
         )
 
     return connect
