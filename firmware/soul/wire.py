@@ -42,6 +42,8 @@ def _around(payload, name, start, tracks):
     if other >= 0:
         cuts.append((other, end_of(payload, other), b"[]"))
     cuts.sort()
+    if cuts[-1][0] < cuts[0][1] and len(cuts) > 1:
+        raise ValueError("one list in the other")
     cuts.append((len(payload), len(payload), b""))
     # Copied piece by piece to one place of the right size.
     rest = bytearray(len(payload) - sum([end - begin - len(instead) for begin, end, instead in cuts]))

@@ -109,6 +109,12 @@ def test_the_other_devices_of_a_long_message_are_left_out():
     assert all_of(Tracks(message["state"]["queue"])) == tracks
 
 
+def test_tracks_among_the_other_devices_make_no_message():
+    inner = json.dumps({"queue": ["t%d" % n for n in range(300)]})
+    text = '{"type":"registered","devices":[' + inner + '],"current_state":{}}'
+    assert decode(memoryview(text.encode())) is None
+
+
 def test_half_a_message_is_none():
     payload = payload_of(["%08d" % n for n in range(300)], devices=[{"name": "n"}])
     for end in range(1, len(payload) - 1, 7):
