@@ -73,7 +73,7 @@ class Arrival:
     def registered(self, conn: str, coordinator: str, now: float) -> bool:
         """The snapshot came; false if it is another connection's, or a late one of an earlier coordinator.
 
-        A second one for this connection counts too: the coordinator answered a repetition.
+        A second one for this connection is the answer to a repetition: its snapshot counts, and nothing else.
         """
         if conn != self.conn or self.phase is Phase.AWAY:
             return False

@@ -111,6 +111,7 @@ class Inbound:
     def _registered(self, message: Registered, now: float) -> None:
         session = self._session
         anew = session.arrival.coordinator not in {None, message.coordinator}
+        repeated = session.arrival.phase is Phase.ONLINE
         if not session.arrival.registered(message.conn, message.coordinator, now):
             return
         if session.register_sent is not None:
@@ -120,7 +121,9 @@ class Inbound:
         changed = session.picture.offer_state(message.current_state, now=now, anew=anew)
         devices = session.picture.offer_devices(message.devices)
         session.view.overlay.saw_state(message.current_state, complete=True)
-        session.tell(Arrived(message))
+        if not repeated:
+            # Whoever arrived has loaded what it was to load, and may have been told to play since.
+            session.tell(Arrived(message))
         session.redraw(state=changed, devices=devices)
         session.send_open()
 

@@ -164,6 +164,7 @@ class Dap:
         if not is_sound(state, STATE):
             self.malformed += 1
             return
+        repeated = self.session.phase == sessions.ONLINE
         if not self.session.registered(message["conn"], message["coordinator"], now):
             return
         if self.session.register_sent is not None:
@@ -172,7 +173,7 @@ class Dap:
         name = message["device"].get("name")
         self.name = name if isinstance(name, str) else self.name
         self.notice = ""
-        self.renderer.arrived(message)
+        self.renderer.arrived(message, repeated)
         if self._claim is not None:
             self._publish(UP_TRANSFER, self._claim[1], 1)
 

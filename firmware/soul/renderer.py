@@ -60,8 +60,8 @@ class Renderer:
         """A new `conn`: `seq` counts from 1."""
         self._seq = 0
 
-    def arrived(self, registered):
-        """Registered, for the first time or again."""
+    def arrived(self, registered, repeated=False):
+        """Registered, for the first time or again; `repeated`: the answer to a repetition."""
         self._handover.drop()
         self._last_known = None
         state = self.state = registered["current_state"]
@@ -69,7 +69,8 @@ class Renderer:
         self.highest = state["epoch"]
         if state["device_id"] == self._station.device:
             self.epoch = state["epoch"]
-            self._go_on(state, registered["should_resume"])
+            # What a repetition says was loaded at its first answer, and it may play since.
+            self._go_on(state, registered["should_resume"] and not repeated)
             self.report()
         elif self.epoch is not None:
             self.go_idle()

@@ -177,11 +177,24 @@ def test_after_a_restart_it_loads_at_the_position_and_stays_silent():
     assert Rig().dap.saved() == {"volume": 0.5}
 
 
+def test_the_answer_to_a_repetition_stops_nothing_that_began_since():
+    rig = Rig()
+    rig.connect()
+    rig.register(state_of(DEVICE, TRACKS, 1, epoch=1), should_resume=True)
+    rig.command("play")
+    rig.run(20)
+    rig.register(state_of(DEVICE, TRACKS, 1, epoch=1), should_resume=True)
+    rig.run(20)
+    assert table(rig).playing and table(rig).track == "b"
+
+
 def test_a_renderer_that_loads_the_canonical_state_forgets_the_ids_it_executed():
     rig = Rig()
     rig.playing()
     id = rig.command("next", queue_position=1)
     rig.run(20)
+    rig.dap.down()
+    rig.connect()
     rig.register(state_of(DEVICE, TRACKS, 0, epoch=1), should_resume=True)
     rig.run(20)
     assert table(rig).track == "a"

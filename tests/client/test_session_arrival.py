@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from client.bench import CONN, ME, REPLY, ROOT, SERVER, Bench, of, sent
+from client.bench import CONN, ME, REPLY, ROOT, SERVER, STATE, Bench, of, sent
 from client.simulation import device_id
 from soul_connect.actions import (
     Arrived,
@@ -55,6 +55,16 @@ def test_the_snapshot_is_told() -> None:
     assert [type(action) for action in actions] == [Arrived, StateChanged, DevicesChanged]
     assert bench.session.view.position_ms(now=bench.now, server_now=SERVER + 500) == 1_500
     assert bench.session.clock.at(bench.now) == SERVER + int(bench.now)
+
+
+def test_the_answer_to_a_repetition_is_a_snapshot_and_no_second_arrival() -> None:
+    bench = Bench()
+    bench.connect()
+    bench.registered()
+    later = bench.registered(current_state=STATE | {"sequence": 11, "is_playing": False})
+    assert [type(action) for action in later] == [StateChanged]
+    bench.hear(REPLY, type="error", code="not_registered", message="")
+    assert of(Arrived, bench.registered()) != []
 
 
 def test_a_snapshot_cannot_come_before_the_connection_nor_after_its_end() -> None:

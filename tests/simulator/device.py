@@ -155,15 +155,19 @@ class Device:
 
     def say(self, event: events.Event) -> bool:
         """Say it to the coordinator. Returns whether it may arrive."""
-        return self.linked and self.up.carry(lambda: self._arrives(event))
+        conn = self.conn
+        return self.linked and self.up.carry(lambda: self._arrives(event, conn))
 
-    def _arrives(self, event: events.Event) -> None:
+    def _arrives(self, event: events.Event, conn: str) -> None:
+        # The broker closed that connection for the next one: it reads nothing more from it. Of reports
+        # that is not relied on, and commands are somebody's wish still; but who is gone does not play.
+        closed = conn != self.conn and self.conn in self.arrived
+        if isinstance(event, events.PlaybackClaimed) and closed:
+            return
         if isinstance(event, events.Registered):
-            first = event.conn not in self.arrived
-            if first and event.conn != self.conn and self.conn in self.arrived:
-                # The broker closed that connection for the next one: it reads nothing more from it.
+            if closed and conn not in self.arrived:
                 return
-            self.arrived.append(event.conn)
+            self.arrived.append(conn)
         self._say(event)
 
     # Asking
@@ -224,11 +228,13 @@ class Device:
     def _registered(self, message: Message) -> None:
         if message["conn"] != self.conn:
             return
-        self.registered = True
-        self.coordinator = message["coordinator"]
-        self.prepared = None
-        state = message["current_state"]
+        state, coordinator = message["current_state"], message["coordinator"]
         self._learn(state)
+        if self.registered and coordinator == self.coordinator:
+            # The answer to a repetition: it has loaded what it was to load, and may play by now.
+            return
+        self.registered, self.coordinator = True, coordinator
+        self.prepared = None
         if message["should_resume"]:
             self.music.load(state, self.time.now, playing=False)
             self.music.epoch = state["epoch"]
@@ -322,7 +328,12 @@ class Device:
         if not wait:
             self.say_state(applied=(request,))
             return
-        self.after(wait, lambda: self.say_state(applied=(request,)) if life == self.life else None)
+        self.after(wait, lambda: self._say_done(request, life))
+
+    def _say_done(self, request: str, life: int) -> None:
+        # What `should_resume` undid meanwhile is not done.
+        if life == self.life and request in self.executed:
+            self.say_state(applied=(request,))
 
     def _prepare_playback(self, message: Message) -> None:
         self.prepared = transfer = message["transfer_id"]

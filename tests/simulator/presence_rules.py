@@ -105,9 +105,9 @@ class PresenceRules:
         self.since_start.add(key)
         self.lost.pop(key, None)
         user = moment.core.users[key[0]]
-        holds = event.resume and user.playback.device_id == key[1]
         for _, message in moment.replied("registered"):
-            require(holds or not message["should_resume"], lambda: f"{key} is to load what another plays")
+            foreign = message["should_resume"] and user.playback.device_id != key[1]
+            require(not foreign, lambda: f"{key} is to load what another plays")
         before = moment.was.sender
         if before is None or not before.registered or before.conn != event.conn:
             sent = {message["id"] for _, message in moment.executed("execute_command")}

@@ -58,7 +58,7 @@ export class Arrival {
 
   /**
    * The snapshot came; false if it is another connection's, or a late one of an earlier coordinator. A second one for
-   * this connection counts too: the coordinator answered a repetition.
+   * this connection is the answer to a repetition: its snapshot counts, and nothing else.
    */
   registered(conn: string, coordinator: string, now: number): boolean {
     if (conn !== this.conn || this.phase === "away") return false;

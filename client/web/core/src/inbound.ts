@@ -106,6 +106,7 @@ export class Inbound {
     const session = this.#session;
     const { arrival, picture } = session;
     const anew = arrival.coordinator !== null && arrival.coordinator !== message.coordinator;
+    const repeated = arrival.phase === "online";
     if (!arrival.registered(message.conn, message.coordinator, now)) return;
     if (session.registerSent !== null) {
       session.clock.sample(session.registerSent, now, message.server_time, message.server_time);
@@ -113,7 +114,8 @@ export class Inbound {
     const changed = picture.offerState(message.current_state, now, anew);
     const devices = picture.offerDevices(message.devices);
     session.view.overlay.sawState(message.current_state, true);
-    session.tell({ type: "arrived", registered: message });
+    // Whoever arrived has loaded what it was to load, and may have been told to play since.
+    if (!repeated) session.tell({ type: "arrived", registered: message });
     session.redraw(changed || devices);
     session.sendOpen();
   }

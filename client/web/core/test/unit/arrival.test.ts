@@ -26,6 +26,17 @@ describe("arrival", () => {
     expect(stage.told("arrived")).toHaveLength(1);
   });
 
+  it("takes the answer to a repetition for a snapshot, and for no second arrival", () => {
+    const stage = new Stage();
+    stage.connect();
+    stage.hear(registered(CONN));
+    stage.hear(registered(CONN));
+    expect(stage.told("arrived")).toHaveLength(1);
+    stage.hear({ type: "error", code: "not_registered", message: "register first" });
+    stage.hear(registered(CONN));
+    expect(stage.told("arrived")).toHaveLength(1);
+  });
+
   it("registers again at once when the coordinator does not know it, and sends what is open again, as it was", () => {
     const stage = new Stage();
     stage.arrive();
