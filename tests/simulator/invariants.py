@@ -182,7 +182,7 @@ class Invariants:
         numbers = {one.number: one for one in user.pending.values()}
         require(numbers == {one.number: one for one in record.pending}, "pending commands")
         require(user.issued == again.issued and user.loss == again.loss, "context")
-        committed = None if user.handover is None else user.handover.committed
+        committed = None if user.handover is None else user.handover.starting
         require((committed and committed.id) == (record.transfer and record.transfer.id), "transfer")
         receipts = {
             (one, key): kept for one, answers in again.receipts.items() for key, kept in answers.items()

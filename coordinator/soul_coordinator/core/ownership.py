@@ -71,8 +71,7 @@ def transfer_requested(turn: Turn, sender: Device, event: TransferRequested) -> 
 
 def _keep(turn: Turn, target: Device, event: TransferRequested) -> None:
     """To the active device: done already, but for the options. One that starts there goes on."""
-    if not transfers.starting(turn.user, target):
-        transfers.supersede(turn)
+    transfers.stay(turn)
     if event.position_ms is not None:
         seek = {"type": "seek", "position_ms": event.position_ms}
         forwarding.forward_own(turn, target, seek)

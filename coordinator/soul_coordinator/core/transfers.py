@@ -31,7 +31,9 @@ def begin(
     playback: Playback | None = None,
 ) -> None:
     """The first phase: the target loads and stays silent."""
-    supersede(turn)
+    earlier = _end(turn)
+    if earlier is not None:
+        turn.save_transfer(earlier)
     handover = Handover(
         id=turn.new_id(),
         requester=requester,
@@ -42,6 +44,7 @@ def begin(
         playback=playback,
         deadline=turn.now + limits.TRANSFER_STEP,
         latest=turn.now + limits.TRANSFER_STEP,
+        earlier=earlier,
     )
     turn.user.handover = handover
     receipts.begin(turn, requester, request)
@@ -81,6 +84,10 @@ def _prepare(turn: Turn, handover: Handover, target: Device) -> None:
 def answered(turn: Turn, event: TransferAnswered) -> None:
     """The target said ready, started or failed; anything late or foreign changes nothing."""
     handover = turn.user.handover
+    earlier = None if handover is None else handover.earlier
+    if earlier is not None and (earlier.id, earlier.target) == (event.transfer, event.sender.device):
+        _earlier_answered(turn, event)
+        return
     if handover is None or handover.id != event.transfer or handover.target != event.sender.device:
         if event.answer == "ready":
             # It holds something prepared that nobody will start.
@@ -96,6 +103,17 @@ def answered(turn: Turn, event: TransferAnswered) -> None:
             fail(turn, handover, event.reason)
         case _:
             pass
+
+
+def _earlier_answered(turn: Turn, event: TransferAnswered) -> None:
+    """The active device started, or could not, while the music is asked for elsewhere already."""
+    handover = turn.user.handover
+    if handover is None or event.answer == "ready":
+        return
+    handover.earlier = None
+    turn.save_transfer(None)
+    if event.answer == "failed":
+        turn.change(is_playing=False, position_at=turn.now, paused_reason="playback_failed")
 
 
 def _commit(turn: Turn, handover: Handover) -> None:
@@ -132,6 +150,7 @@ def _commit(turn: Turn, handover: Handover) -> None:
         committed_at=turn.now,
         deadline=handover.deadline,
     )
+    handover.earlier = None
     turn.save_transfer(handover.committed)
     _tell(turn, handover.committed, to_target=True, to_source=True)
     forwarding.renderer_changed(turn)
@@ -158,8 +177,8 @@ def _complete(turn: Turn, handover: Handover) -> None:
 
 
 def fail(turn: Turn, handover: Handover, reason: str | None = None) -> None:
-    """End the transfer under way as `transfer_failed`."""
-    turn.user.handover = None
+    """End the transfer under way as `transfer_failed`; an earlier one's start is waited for still."""
+    turn.user.handover = _waiting(handover.earlier)
     target = turn.user.devices[handover.target]
     if handover.committed is None:
         _abort(turn, handover)
@@ -180,18 +199,48 @@ def _abort(turn: Turn, handover: Handover) -> None:
 
 
 def supersede(turn: Turn) -> None:
-    """A second transfer, or a claim, ends a pending one."""
+    """A claim, or a device that becomes the active one at once, ends a pending transfer."""
+    if _end(turn) is not None:
+        turn.save_transfer(None)
+
+
+def stay(turn: Turn) -> None:
+    """The music is to be where it is: what would move it is ended, and whoever starts there goes on."""
+    handover = turn.user.handover
+    if handover is not None and handover.committed is None:
+        turn.user.handover = _waiting(_end(turn))
+
+
+def _end(turn: Turn) -> Transfer | None:
+    """Supersede the transfer under way. Returns the one whose target is yet to start."""
     handover = turn.user.handover
     if handover is None:
-        return
+        return None
     turn.user.handover = None
     if handover.committed is None:
         _abort(turn, handover)
-    else:
-        turn.save_transfer(None)
     if handover.requester is not None:
         text = "another device was chosen"
         receipts.supersede(turn, handover.requester, handover.request, text)
+    return handover.starting and replace(handover.starting, requester=None, request=None)
+
+
+def _waiting(transfer: Transfer | None, *, until: Instant | None = None) -> Handover | None:
+    """A committed transfer that waits for `playback_started`: as long as it would have, or `until` then."""
+    if transfer is None:
+        return None
+    return Handover(
+        id=transfer.id,
+        requester=transfer.requester,
+        request=transfer.request or transfer.id,
+        target=transfer.target,
+        play="keep",
+        position_ms=None,
+        playback=None,
+        deadline=transfer.deadline if until is None else until,
+        latest=transfer.committed_at + limits.TRANSFER_RESTART if until is None else until,
+        committed=transfer,
+    )
 
 
 def device_lost(turn: Turn, device: Device) -> None:
@@ -209,6 +258,11 @@ def device_deleted(turn: Turn, device: Device) -> None:
     handover = turn.user.handover
     if handover is None:
         return
+    if handover.earlier is not None and handover.earlier.target == device.id:
+        handover.earlier = None
+        turn.save_transfer(None)
+    elif handover.earlier is not None and handover.earlier.source == device.id:
+        handover.earlier = replace(handover.earlier, source=None)
     if handover.target == device.id:
         fail(turn, handover, MEANING[Code.DEVICE_NOT_FOUND])
         return
@@ -223,8 +277,8 @@ def device_deleted(turn: Turn, device: Device) -> None:
 
 def starting(user: User, device: Device) -> bool:
     """Whether this device was told to start and has not said that it did."""
-    handover = user.handover
-    return handover is not None and handover.committed is not None and handover.target == device.id
+    transfer = user.handover and user.handover.starting
+    return transfer is not None and transfer.target == device.id
 
 
 def send_again(turn: Turn, device: Device) -> None:
@@ -232,14 +286,15 @@ def send_again(turn: Turn, device: Device) -> None:
     handover = turn.user.handover
     if handover is None:
         return
-    transfer = handover.committed
-    if transfer is None:
+    if handover.committed is None and handover.target == device.id:
         # It dropped what it had prepared when it registered.
-        if handover.target == device.id:
-            _prepare(turn, handover, device)
+        _prepare(turn, handover, device)
+    transfer = handover.starting
+    if transfer is None:
         return
     if transfer.target == device.id:
-        handover.deadline = min(turn.now + limits.TRANSFER_STEP, handover.latest)
+        if handover.committed is not None:
+            handover.deadline = min(turn.now + limits.TRANSFER_STEP, handover.latest)
         # What it did not hear it did not play: the music starts where the commit left it.
         _hold_position(turn)
         _tell(turn, transfer, to_target=True, to_source=False)
@@ -254,25 +309,12 @@ def _hold_position(turn: Turn) -> None:
 
 def restored(turn: Turn, transfer: Transfer) -> None:
     """The coordinator started with a committed transfer: send it again, for 15 s at most."""
-    latest = turn.now + limits.TRANSFER_RESTART
-    turn.user.handover = Handover(
-        id=transfer.id,
-        requester=transfer.requester,
-        request=transfer.request or transfer.id,
-        target=transfer.target,
-        play="keep",
-        position_ms=None,
-        playback=None,
-        deadline=latest,
-        latest=latest,
-        committed=transfer,
-    )
+    turn.user.handover = _waiting(transfer, until=turn.now + limits.TRANSFER_RESTART)
     _hold_position(turn)
     _tell(turn, transfer, to_target=True, to_source=True)
 
 
 def time_passed(turn: Turn) -> None:
     """End a transfer whose target did not speak in time."""
-    handover = turn.user.handover
-    if handover is not None and handover.deadline <= turn.now:
+    while (handover := turn.user.handover) is not None and handover.deadline <= turn.now:
         fail(turn, handover)

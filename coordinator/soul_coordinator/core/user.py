@@ -58,6 +58,8 @@ class Handover:
     `playback` is what the target plays if it is a `set_queue` run as a transfer; None: what
     plays at the commit. `deadline` ends the wait for the target's next word; `latest` is as
     far as registrations may put it off. `requester` is None once its device was deleted.
+    `earlier` is a committed transfer that this one superseded: until its target starts, or this
+    one is committed, the wait for it goes on.
     """
 
     id: str
@@ -70,6 +72,12 @@ class Handover:
     deadline: Instant
     latest: Instant
     committed: Transfer | None = None
+    earlier: Transfer | None = None
+
+    @property
+    def starting(self) -> Transfer | None:
+        """The transfer whose target was told to start and has not said that it did: what is saved."""
+        return self.committed or self.earlier
 
 
 @dataclass(slots=True)
