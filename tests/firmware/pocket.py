@@ -67,6 +67,11 @@ class Pocket:
         self.process.kill()
         self.process = self._begin()
 
+    def kept(self) -> dict[str, Any]:
+        """What lies in its flash: a line with the CRC, and JSON."""
+        kept: dict[str, Any] = json.loads((self.folder / "state.json").read_text().split("\n", 1)[1])
+        return kept
+
     def heard(self) -> bytes:
         """What came out of the DAC so far."""
         file = self.folder / "sound.raw"

@@ -45,7 +45,7 @@ def test_a_mistake_in_the_core_is_found_shrunk_and_told(
     assert broken in failed.rule
     least = shrunk(failed)
     assert least.where == failed.where
-    assert len(least.actions) <= 12
+    assert len(least.actions) <= 16
     story = least.told()
     lines = story.splitlines()
     assert len(lines) <= 60
