@@ -33,7 +33,7 @@ def nothing(*_: Any, **__: Any) -> None:
     [
         (Device, "spend", 2, "became current again", ("connect", "register {conn", "registered")),
         (forwarding, "send_again", 7, "was not sent again", ("playback_command", "execute_command")),
-        (forwarding, "renderer_changed", 7, "renders no more", ("claim_playback", "accepted", "pause")),
+        (forwarding, "renderer_changed", 6, "renders no more", ("claim_playback", "accepted", "pause")),
     ],
 )
 def test_a_mistake_in_the_core_is_found_shrunk_and_told(
@@ -45,7 +45,7 @@ def test_a_mistake_in_the_core_is_found_shrunk_and_told(
     assert broken in failed.rule
     least = shrunk(failed)
     assert least.where == failed.where
-    assert len(least.actions) <= 16
+    assert len(least.actions) <= 12
     story = least.told()
     lines = story.splitlines()
     assert len(lines) <= 60
