@@ -97,6 +97,10 @@ class World:
         removed = self.removed_at.get(user)
         if removed is not None and self.time.now - removed < AWAY:
             return False
+        if user in self.process.unheard:
+            # Until the coordinator was told, what it saves is of the old one, and is left out: SqliteStore
+            # knows them by a number, this store by their names.
+            return False
         self.process.store.create(user)
         return True
 
