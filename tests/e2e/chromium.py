@@ -14,7 +14,7 @@ import aiohttp
 
 from waiting import until_async
 
-FLAGS = (
+QUIET = (
     "--no-sandbox",
     "--disable-gpu",
     "--disable-quic",
@@ -22,6 +22,11 @@ FLAGS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+)
+"""No window's business of its own, and no sandbox: tests may run as root."""
+
+FLAGS = (
+    *QUIET,
     "--autoplay-policy=no-user-gesture-required",
     "--ignore-certificate-errors",
     "--remote-debugging-port=0",

@@ -4,12 +4,11 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 from pathlib import Path
 
-from serving import PROGRAM, Process, Server
+from serving import PROGRAM, Process, Server, listens
 from soul_broker.certificates import own_certificates
 from soul_coordinator.accounts import Accounts
 from soul_protocol.tokens import SERVICE_USER
@@ -119,7 +118,7 @@ class MosquittoHouse(House):
         program = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
         assert program, "mosquitto is not installed; see tests/system-packages.sh"
         self._broker = Process([program, "-c", str(self._mosquitto / "conf.d/soul-connect.conf")])
-        until(lambda: _listens(self.tls_port) and _listens(self.mqtt_port), what=lambda: self._broker_says)
+        until(lambda: listens(self.tls_port) and listens(self.mqtt_port), what=lambda: self._broker_says)
 
     @property
     def _broker_says(self) -> str:
@@ -160,14 +159,6 @@ def _replaced(text: str, line: str, new: str) -> str:
     lines = text.splitlines()
     lines[lines.index(line)] = new
     return "\n".join([*lines, ""])
-
-
-def _listens(port: int) -> bool:
-    try:
-        socket.create_connection(("127.0.0.1", port), 1).close()
-    except OSError:
-        return False
-    return True
 
 
 HOUSES = {"embedded": House, "mosquitto": MosquittoHouse}

@@ -10,17 +10,12 @@ from playwright.sync_api import Browser, StorageState, sync_playwright
 
 from e2e.browser.house import House, open_house
 from e2e.browser.screen import Screen
+from e2e.chromium import QUIET
 from soul_connect.demo import album
 
 CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
+    *QUIET,
     "--autoplay-policy=user-gesture-required",  # headless Chromium allows any sound unless told not to
 )
 
