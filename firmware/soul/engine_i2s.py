@@ -281,17 +281,20 @@ class I2SEngine(Engine):
                 return  # after an underrun some reserve first
             self.underruns += 1
         device = self._device or self._begin(segment.format)
-        view = self._ring.slice(self._taken, limit)
+        place, self._starving = self._taken, False
+        view = self._ring.slice(place, limit)
         self._given = len(view)
-        if silent:
-            self._anchor = (time.ticks_ms(), self._taken)
-        self._starving = False
         device.write(self._gain.applied(view, segment.format.bits))
+        if silent:
+            # Only now: a place that is ahead of the sound would end a track before its last samples.
+            self._anchor = (time.ticks_ms(), place)
 
     def _fed(self, _device=None):
         """I2S has taken its slice: the next one."""
         if self._given:
-            self._anchor = (time.ticks_ms(), self._played())
+            # One look at the clock: what interrupts between two would be counted as sound each time.
+            now = time.ticks_ms()
+            self._anchor = (now, self._played(now))
             self._taken += self._given
             self._given = 0
             self._keep()
@@ -326,16 +329,16 @@ class I2SEngine(Engine):
         self._device = self._anchor = None
         self._given, self._starving = 0, False
 
-    def _played(self):
+    def _played(self, now=None):
         """The place that sounds now."""
         if self._anchor is None or not self._segments:
             return self._taken
-        return min(self._sounds(self._anchor), self._taken + self._given)
+        return min(self._sounds(self._anchor, now), self._taken + self._given)
 
-    def _sounds(self, anchor):
+    def _sounds(self, anchor, now=None):
         """The place that would sound now, if there were data without end."""
         ticks, place = anchor
-        gone = max(0, time.ticks_diff(time.ticks_ms(), ticks))
+        gone = max(0, time.ticks_diff(time.ticks_ms() if now is None else now, ticks))
         return place + self._segments[0].format.to_bytes(gone)
 
     def _keep(self):

@@ -5,7 +5,7 @@ import struct
 import time
 
 from machine import I2S
-from soul import wav_http
+from soul import engine_i2s, wav_http
 from soul.engine import ADVANCED, ENDED, FAILED, LOADED
 from soul.engine_i2s import I2SEngine
 from soul.gain import factor, scale16, scale32
@@ -93,6 +93,33 @@ async def test_the_next_track_follows_without_a_gap():
     await stage.event(ENDED, 2)
     assert bytes(I2S.heard) == one + two
     assert len(I2S.formats) == 1  # the DAC was never stopped
+    await stage.end()
+
+
+class Interrupted:
+    """A clock of a machine that does something else, for 8 ms, before each time that it is read."""
+
+    ticks_diff = time.ticks_diff
+
+    @staticmethod
+    def ticks_ms():
+        time.sleep(0.008)  # what is imitated
+        return time.ticks_ms()
+
+
+async def test_no_sample_is_lost_on_a_machine_that_is_interrupted_everywhere():
+    stage = await Stage(buffer=32 * 1024).begin()
+    one, two = ramp(30_000), ramp(8_000, start=20_000)
+    stage.server.files.update({"/a": wav(one, 32000), "/b": wav(two, 32000)})
+    I2S.begins_after, engine_i2s.time = 0.05, Interrupted
+    try:
+        stage.engine.load(1, "a", 0, True)
+        stage.engine.set_next(2, "b")
+        await stage.event(ADVANCED, 2)
+        await stage.event(ENDED, 2)
+    finally:
+        I2S.begins_after, engine_i2s.time = 0, time
+    assert bytes(I2S.heard) == one + two
     await stage.end()
 
 
