@@ -60,6 +60,7 @@ class Playback:
     _coming: _Entry | None = None
     _ready: asyncio.Future[None] | None = None
     _sought: asyncio.Future[None] | None = None
+    _seeking: bool = False
     _started: int | None = None
     _changing_pause: bool = False
     _foreign_seek: bool = False
@@ -115,7 +116,7 @@ class Playback:
 
     def expect_seek(self) -> asyncio.Future[None]:
         """A seek is about to be asked for; the future ends when the sound is there."""
-        self._sought = asyncio.get_running_loop().create_future()
+        self._sought, self._seeking = asyncio.get_running_loop().create_future(), False
         return self._sought
 
     def seek_over(self) -> None:
@@ -178,6 +179,7 @@ class Playback:
             case {"event": "file-loaded"}:
                 return self._file_loaded()
             case {"event": "seek"}:
+                self._seeking = self._sought is not None
                 self._foreign_seek = self._ready is None and self._sought is None
             case {"event": "playback-restart"}:
                 return self._sounding()
@@ -229,7 +231,9 @@ class Playback:
                 _end(self._ready)
                 self._ready = None
         elif self._sought is not None:
-            _end(self._sought)
+            # A track that has just begun says so, too: before mpv has begun to seek, it is not our seek.
+            if self._seeking:
+                _end(self._sought)
         elif self._foreign_seek:
             self._foreign_seek = False
             return [PositionJumped(0)]

@@ -44,3 +44,22 @@ def test_the_page_plays_on_the_hardware_player_and_takes_the_music_back(
         player.shows("idle", after=count)
         assert house.state.queue_position == 1
     until(lambda: not house.device("Pocket").is_online, what="its power is off")
+
+
+def test_that_its_power_failed_is_said_until_it_is_back(screen: Screen, house: House, tmp_path: Path) -> None:
+    home = house.server
+    assert isinstance(home, Home)
+    token = home.token(USER)
+    with pocket(home, tmp_path, USER, token, engine="simulated", name="Walkman") as player:
+        screen.pick("Walkman")
+        expect(screen.where).to_have_text("Paused on Walkman")
+        trouble = screen.page.locator(".trouble")
+        expect(trouble).to_have_count(0)
+        player.process.kill()
+        expect(trouble).to_have_text("Walkman went offline; the music waits where it stopped.")
+        player.restart()
+        expect(trouble).to_have_count(0)
+        expect(screen.where).to_have_text("Paused on Walkman")
+        screen.button("Play").click()
+        expect(screen.where).to_have_text("Playing on Walkman")
+        until(lambda: house.state.is_playing and house.state.device_id == player.id)

@@ -76,15 +76,17 @@ function Song({ now, id }: { now: PlaybackState; id: string }) {
 function troubleOf(now: PlaybackState): string | null {
   if (now.error) return t("cannot_play");
   const reason = now.paused_reason;
-  const name = devices.value.find((device) => device.id === now.device_id)?.name ?? t("this_device");
+  const player = devices.value.find((device) => device.id === now.device_id);
   if (now.is_playing || reason === null) return null;
+  // It is back: where the music waits, the bar below says.
+  if (reason === "device_offline" && player?.is_online) return null;
   const keys: Record<string, TextKey> = {
     device_offline: "paused_device_offline",
     playback_failed: "paused_playback_failed",
     device_deleted: "paused_device_deleted",
   };
   const key = keys[reason];
-  return key ? t(key, { name }) : null;
+  return key ? t(key, { name: player?.name ?? t("this_device") }) : null;
 }
 
 function Seek({ now, duration }: { now: PlaybackState; duration: number | null }) {
