@@ -1,6 +1,9 @@
 """Renderers whose connection ends: the music goes on, or is found again, and never plays twice."""
 
+import shutil
 from pathlib import Path
+
+import pytest
 
 from client.simulation import World, device_id, world
 from client.virtual_time import after, simulated, until
@@ -9,9 +12,9 @@ from soul_connect.device_file import DeviceFile
 ALBUM = tuple(f"track-{number}?duration_ms=600000" for number in range(5))
 
 
-async def _kitchen_plays(here: World) -> None:
+async def _kitchen_plays(here: World, kitchen: str = device_id(1)) -> None:
     async with here.client() as remote:
-        await remote.set_queue(ALBUM, target_device=device_id(1))
+        await remote.set_queue(ALBUM, target_device=kitchen)
         await remote.play()
 
 
@@ -115,6 +118,50 @@ async def test_a_player_that_said_goodbye_returns_silent_where_it_was(tmp_path: 
             assert not again.engine.playing
             assert again.engine.track == ALBUM[0]
             assert 29_900 < await again.engine.position_ms() <= 30_100
+
+
+@simulated
+async def test_the_volume_outlives_the_player(tmp_path: Path) -> None:
+    async with world() as here:
+        path = tmp_path / "kitchen.json"
+        kitchen = here.player(1, device_file=DeviceFile(path))
+        async with here.client() as remote:
+            await until(lambda: kitchen.player.client.is_online)
+            for volume in (0.9, 0.5, 0.3):
+                await remote.set_volume(volume, target_device=kitchen.id)
+            assert DeviceFile(path).volume is None  # what changes many times in a second is written once
+            await after(3)
+            kitchen.crash(here)
+            await kitchen.leave()
+            again = here.player(1, device_file=DeviceFile(path))
+            await until(lambda: again.player.client.is_online)
+            assert again.engine.volume == 0.3
+            await until(
+                lambda: [device.volume for device in remote.devices if device.id == again.id] == [0.3]
+            )
+            await remote.set_volume(0.2, target_device=again.id)
+            await again.leave()
+    assert DeviceFile(path).volume == 0.2
+
+
+@simulated
+async def test_a_file_that_cannot_be_written_stops_no_music(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with world() as here:
+        folder = tmp_path / "there"
+        kitchen = here.player(1, device_file=DeviceFile(folder / "kitchen.json"))
+        await until(lambda: kitchen.player.client.is_online)
+        shutil.rmtree(folder)
+        folder.write_text("in the way")
+        await _kitchen_plays(here, kitchen.id)
+        await after(100)
+        assert kitchen.engine.playing
+        complaints = [each for each in caplog.messages if "cannot be written" in each]
+        assert len(complaints) == 1
+        folder.unlink()
+        await after(40)
+        assert DeviceFile(folder / "kitchen.json").last_known_state is not None
 
 
 @simulated

@@ -50,8 +50,11 @@ def player(
         ),
     ] = None,
     volume: Annotated[
-        int, typer.Option("--volume", metavar="VOLUME", min=0, max=100, help="To begin with, 0 to 100.")
-    ] = 100,
+        int | None,
+        typer.Option(
+            "--volume", metavar="VOLUME", min=0, max=100, help="To begin with, 0 to 100; else as it was."
+        ),
+    ] = None,
     mpv_arg: Annotated[
         list[str] | None,
         typer.Option("--mpv-arg", metavar="ARG", help="One more of mpv's options; may be repeated."),
@@ -84,7 +87,7 @@ def player(
             engine=engine,
             device_file=device_file,
             library=library,
-            volume=volume / 100,
+            volume=None if volume is None else volume / 100,
             mpv_arguments=tuple(mpv_arg or ()),
             log=log,
         ),

@@ -35,13 +35,13 @@ _RENEW_SECONDS: Final = 5.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """What kind of player. `volume` is 0.0-1.0; `log` is the simulated engine's."""
+    """What kind of player. `volume` is 0.0-1.0, None as it was; `log` is the simulated engine's."""
 
     name: str | None
     engine: "EngineName"
     device_file: Path | None
     library: str | None
-    volume: float
+    volume: float | None
     mpv_arguments: tuple[str, ...]
     log: Path | None
 

@@ -1,6 +1,7 @@
 """`Player`: a renderer, from any audio engine."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -25,15 +26,13 @@ from soul_connect.players.engine import (
     TrackFailed,
     VolumeChanged,
 )
+from soul_connect.players.memory import Memory
 from soul_connect.players.renderer import Renderer
 from soul_connect.wiring import Wiring
 from soul_protocol.down import ResultStatus
 from soul_protocol.models import Capabilities, DeviceType, ReportedState
 
 _log = logging.getLogger("soul_connect")
-
-SAVE_EVERY: Final = 30_000
-"""How often (ms) the position is written to the device file while playing."""
 
 RETRY_CLAIM: Final = 1_000
 """After how long (ms) a claim that came too soon is repeated, if the server did not say."""
@@ -77,7 +76,7 @@ class Player:
         device_file: DeviceFile | None = None,
         device_id: str | None = None,
         device_type: DeviceType = DeviceType.DESKTOP,
-        volume: float = 1.0,
+        volume: float | None = None,
         max_payload_bytes: int | None = None,
         ca_file: Path | None = None,
         new_token: TokenSource | None = None,
@@ -93,7 +92,7 @@ class Player:
             device_file: who this device is; or else `device_id`, or a token that names it.
             device_id: a lower-case UUID, made once and kept.
             device_type: for the icon that others see.
-            volume: 0.0-1.0, to begin with.
+            volume: 0.0-1.0, to begin with; without it that of `device_file`, else 1.0.
             max_payload_bytes: for a device with little memory: queues come in windows.
             ca_file: as `ConnectClient` takes it.
             new_token: as `ConnectClient` takes it.
@@ -102,8 +101,9 @@ class Player:
         Raises:
             ValueError: the arguments do not fit together.
         """
+        if volume is None:
+            volume = 1.0 if device_file is None or device_file.volume is None else device_file.volume
         self._engine = engine
-        self._file = device_file
         self._client = ConnectClient(
             url=url,
             token=token,
@@ -132,8 +132,7 @@ class Player:
         )
         self._inputs: asyncio.Queue[object] = asyncio.Queue()
         self._claims: set[asyncio.Task[None]] = set()
-        self._saved: tuple[object, ...] = ()
-        self._saved_at = 0.0
+        self._memory = None if device_file is None else Memory(device_file, self._renderer, self._client.now)
 
     @property
     def client(self) -> ConnectClient:
@@ -182,6 +181,12 @@ class Player:
 
     # Inside
 
+    @property
+    def _name(self) -> str | None:
+        """What the coordinator calls it; None while it is not there."""
+        device = self._client.device
+        return device.name if device is not None and self._client.is_online else None
+
     async def _stay_connected(self) -> None:
         await self._client.connect(timeout=None)
         await self._client.wait_closed()
@@ -197,8 +202,10 @@ class Player:
 
     async def _work(self) -> None:
         while True:
-            due = self._renderer.deadline
-            wait = None if due is None else max(0.0, due - self._client.now()) / 1_000
+            memory = self._memory
+            due = [self._renderer.deadline, None if memory is None else memory.deadline]
+            moments = [moment for moment in due if moment is not None]
+            wait = max(0.0, min(moments) - self._client.now()) / 1_000 if moments else None
             try:
                 async with asyncio.timeout(wait):
                     item = await self._inputs.get()
@@ -206,14 +213,13 @@ class Player:
                 await self._renderer.wake()
             else:
                 await self._take(item)
-            self._save()
+            if memory is not None:
+                memory.look(self._name)
 
     async def _take(self, item: object) -> None:
         renderer = self._renderer
         match item:
             case Arrived(registered=registered):
-                if self._file is not None:
-                    self._file.keep_name(registered.device.name)
                 await renderer.arrived(registered)
             case Ordered(order=order):
                 await renderer.order(order)
@@ -274,31 +280,15 @@ class Player:
             superseded = result.status is ResultStatus.SUPERSEDED
             self._inputs.put_nowait(_Claimed(result.epoch, refused=superseded))
 
-    def _save(self) -> None:
-        """Keep what a later run needs: at each change but the position, that every 30 s."""
-        if self._file is None or not self._client.is_online:
-            return
-        now, table = self._client.now(), self._renderer.table
-        what = (self._renderer.epoch, table.track_id, table.deck.index, table.playing, table.deck.repeat)
-        if what == self._saved and not (table.playing and now - self._saved_at >= SAVE_EVERY):
-            return
-        self._saved, self._saved_at = what, now
-        last = self._renderer.offer(now).last_known_state
-        # The next run begins silent, wherever this one ends.
-        self._file.keep_state(
-            None if last is None else last.model_copy(update={"is_playing": False, "position_at": None})
-        )
-
     async def _end(self) -> None:
         for task in self._claims:
             task.cancel()
         try:
             # The last report says where it stopped, so that it can go on there.
-            await self._renderer.pause_here()
-            self._saved = ()
-            self._save()
-        except (EngineError, OSError) as error:
-            _log.info("where it stopped is not kept: %s", error)
+            with contextlib.suppress(EngineError):  # an engine that is gone has been complained of
+                await self._renderer.pause_here()
+            if self._memory is not None:
+                self._memory.end(self._name)
         finally:
             try:
                 await self._client.disconnect()
