@@ -1,5 +1,6 @@
 """The order of the whole run, and its patience."""
 
+import signal
 from pathlib import Path
 from typing import Final
 
@@ -9,6 +10,11 @@ from hypothesis import HealthCheck, settings
 # A busy machine is slow, and not wrong.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
+
+# What runs in the background (`nohup make test &`) ignores Ctrl-C, and so would every program that the
+# tests start and end by it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _FIRST: Final = ("e2e", "firmware", "client", "cli", "players_mpv")
 """Tests that wait for deadlines and programs: begun first, they pass while others compute."""
