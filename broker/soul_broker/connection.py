@@ -13,6 +13,7 @@ what was read already waits in the decoder, and goes on afterwards in order.
 """
 
 import asyncio
+import math
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Final
 
@@ -64,7 +65,6 @@ class Connection:
         "addressed",
         "claimed",
         "decoder",
-        "expires_at",
         "flood_bytes",
         "flood_count",
         "flood_since",
@@ -113,8 +113,6 @@ class Connection:
         self.service = False
         self.will: Will | None = None
         self.token: Token | None = None
-        self.expires_at: float | None = None
-        """The token's `exp` in seconds of the monotonic clock."""
         self.keep_alive = 0.0
         """Seconds without a packet after which it is closed; 0 for none."""
         # Counts for its one line in the log, and for the limits.
@@ -200,9 +198,7 @@ class Connection:
         self.rules = admission.rules
         self.service = admission.service
         self.will = connect.will
-        token = self.token = admission.token
-        if token is not None and hub.verifier is not None:
-            self.expires_at = hub.now() + token.exp - hub.verifier.clock()
+        self.token = admission.token
         # One and a half times what the client promised [MQTT-3.1.2-24].
         self.keep_alive = connect.keep_alive * 1.5
         self.decoder.limit = hub.settings.packet_bytes
@@ -307,7 +303,7 @@ class Connection:
                 self.end("no CONNECT in time", abort=True)
         elif self.keep_alive and now >= self.last_seen + self.keep_alive and not self._suspended:
             self.end("silent for longer than its keep-alive", abort=True)
-        elif self.expires_at is not None and now >= self.expires_at:
+        elif self._token_lives() <= 0:
             self.end("token expired")
         else:
             self.hub.wheel.schedule(self, self.deadline())
@@ -316,11 +312,19 @@ class Connection:
         """When to look at this connection next, in seconds of the monotonic clock."""
         if self.state != OPEN:
             return self.held[1] if self.held else self.since + self.hub.settings.connect_deadline
+        now = self.hub.now()
         # Suspended: it is not the client who is silent.
-        seen = self.hub.now() if self._suspended else self.last_seen
-        deadline = seen + (self.keep_alive or _NOTHING_DUE)
-        expires = self.expires_at
-        return deadline if expires is None or deadline < expires else expires
+        seen = now if self._suspended else self.last_seen
+        return min(seen + (self.keep_alive or _NOTHING_DUE), now + self._token_lives())
+
+    def _token_lives(self) -> float:
+        """For how many seconds more its token admits, by the calendar.
+
+        Asked anew each time: of a machine that slept, or whose clock was set, the monotonic clock
+        does not know how much later it is.
+        """
+        token, verifier = self.token, self.hub.verifier
+        return math.inf if token is None or verifier is None else token.exp - verifier.clock()
 
     # Reading.
 

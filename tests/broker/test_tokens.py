@@ -13,8 +13,9 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from broker import wire
-from broker.house import Running, Start, mint, new_device
+from broker.house import KEY, Running, Start, mint, new_device
 from broker.wire import Will
+from broker.world import World
 from soul_broker.errors import RefusedTokenError, SoulBrokerError
 from soul_broker.revocations import Revocations
 from soul_broker.server import BrokerSettings
@@ -168,6 +169,27 @@ async def test_an_observer_with_a_devices_id_does_not_disturb_it(running: Runnin
     await observer.silent()
 
 
+def test_a_token_ends_by_the_calendar_though_the_machine_slept() -> None:
+    calendar = time.time()
+    world = World(TokenVerifier([KEY.public_key()], clock=lambda: calendar))
+
+    def go_on(seconds: int) -> None:
+        nonlocal calendar
+        for _ in range(seconds // 10):
+            world.send(0, wire.PING)
+            calendar += 10
+            world.wait(10)
+
+    world.open()
+    world.send(0, wire.connect(DEVICE, "alice", mint(ttl=3_600), keep_alive=30))
+    calendar -= 600  # somebody set it
+    go_on(3_700)
+    assert len(world.links) == 1
+    calendar += 8 * 3_600  # the lid was closed for the night: the loop's clock knows nothing of it
+    go_on(50)
+    assert world.links == []
+
+
 async def test_the_connection_ends_with_its_token(running: Running) -> None:
     watch = await running.watch("soul/v1/#")
     device = await running.device(device=DEVICE, token=mint(ttl=2), will=Will(f"{UP}/will", b"gone", 1))
@@ -291,6 +313,21 @@ async def test_a_broken_close_changes_nothing(running: Running, payload: bytes) 
     service.send(wire.publish(CLOSE, payload))
     await service.silent()
     await device.silent()
+
+
+def test_what_is_revoked_already_is_not_written_again_unless_the_disk_refused_it(tmp_path: Path) -> None:
+    file = tmp_path / "data" / "revocations.json"
+    revocations = Revocations(file, time.time)
+    end = int(time.time()) + 60
+    with pytest.raises(FileNotFoundError):
+        revocations.revoke("jti", end)
+    file.parent.mkdir()
+    revocations.revoke("jti", end)
+    written = file.stat().st_ino
+    revocations.revoke("jti", end)
+    assert file.stat().st_ino == written
+    revocations.revoke("jti", end + 1)
+    assert file.stat().st_ino != written
 
 
 def claims(**changes: object) -> TokenClaims:
