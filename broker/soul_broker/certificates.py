@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from soul_broker.errors import CertificateError
-from soul_broker.revocations import write_privately
+from soul_broker.private_file import own_like, write_privately
 
 AUTHORITY_DAYS: Final = 3_650
 SERVER_DAYS: Final = 825
@@ -67,6 +67,7 @@ def _alone(data_dir: Path) -> Iterator[None]:
     """Two processes that start together make one authority, not two."""
     lock = os.open(data_dir / ".certificates.lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
+        own_like(data_dir, lock)
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
     finally:

@@ -13,13 +13,12 @@ issues such tokens may date one to the next second (`TokenVerifier` takes that).
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final, Protocol
 
 from soul_broker.errors import SoulBrokerError
+from soul_broker.private_file import write_privately
 
 LONGEST_LIFETIME: Final = 3_660 * 86_400
 """Seconds that a token may live: how long a revocation is remembered where no end is known."""
@@ -61,6 +60,8 @@ class Revocations:
         self._path = path
         self._clock = clock
         self._tokens: dict[str, int] = {}
+        self._saved = True
+        """Whether the file has all of it; it has not where the disk refused the latest change."""
         # By the hash of the user, then by that of the device or "": when, and until when it matters.
         self._deleted: dict[str, dict[str, tuple[float, int]]] = {}
         if path is not None and path.exists():
@@ -69,6 +70,9 @@ class Revocations:
     def revoke(self, jti: str, exp: int | None = None) -> None:
         """Refuse one token until `exp`, in seconds; without it, as long as a token may live."""
         until = int(self._clock()) + LONGEST_LIFETIME if exp is None else exp
+        if self._saved and until <= self._tokens.get(jti, 0):
+            # The coordinator tells all of them at each start: the disk is not waited for again.
+            return
         self._tokens[jti] = max(until, self._tokens.get(jti, 0))
         self._save()
 
@@ -132,26 +136,9 @@ class Revocations:
                 for place, value in places.items()
             ],
         }
+        self._saved = False
         write_privately(self._path, json.dumps(content).encode())
-
-
-def write_privately(path: Path, content: bytes) -> None:
-    """Put a file with mode 0600 in place, whole or not at all, and wait for the disk."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).replace(path)
-    except BaseException:  # a Ctrl-C too: nothing of it is left lying about
-        Path(name).unlink(missing_ok=True)
-        raise
-    directory = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+        self._saved = True
 
 
 def _hash(name: str | None) -> str:

@@ -1,6 +1,8 @@
 """The authority and certificate of our own, and what is said of somebody else's that cannot be used."""
 
+import contextlib
 import datetime as dt
+import os
 import socket
 import ssl
 from pathlib import Path
@@ -12,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from soul_broker.certificates import Certificates, own_certificates
 from soul_broker.errors import CertificateError
+from soul_broker.revocations import Revocations
 from soul_broker.tls_context import expires, server_context
 
 
@@ -31,6 +34,16 @@ def test_certificates_are_made_once_and_privately(tmp_path: Path) -> None:
     assert {"127.0.0.1", "::1"} <= addresses
     assert server.not_valid_after_utc - server.not_valid_before_utc <= dt.timedelta(days=825)
     assert server_context(certificates).minimum_version is ssl.TLSVersion.TLSv1_2
+
+
+def test_what_root_makes_belongs_to_the_owner_of_the_data_directory(tmp_path: Path) -> None:
+    with contextlib.suppress(PermissionError):  # only root may, and only root could do it wrong
+        os.chown(tmp_path, 1, 1)
+    own_certificates(tmp_path)
+    Revocations(tmp_path / "revocations.json", lambda: 0.0).revoke("jti", 1)
+    files = list(tmp_path.iterdir())
+    assert {file.suffix for file in files} >= {".pem", ".lock", ".json"}
+    assert {file.stat().st_uid for file in files} == {tmp_path.stat().st_uid}
 
 
 def test_the_server_certificate_is_renewed_and_the_authority_kept(tmp_path: Path) -> None:
