@@ -297,12 +297,10 @@ class Hub:
         Returns:
             The retained messages with their QoS; sent already unless `deliver` is False.
         """
-        if session.subscriptions is None:
-            session.subscriptions = {}
         bound, messages = self.settings.subscriptions, list[tuple[Publish, int]]()
         for place, (pattern, qos) in enumerate(packet.filters):
-            full = len(session.subscriptions) >= bound and not connection.service
-            if codes[place] != mqtt.REFUSED and full and pattern not in session.subscriptions:
+            held = session.subscriptions or ()
+            if len(held) >= bound and not connection.service and pattern not in held:
                 codes[place] = mqtt.REFUSED
             if codes[place] == mqtt.REFUSED:
                 self.statistics.subscribe_refused += 1
@@ -310,8 +308,7 @@ class Hub:
                 continue
             if connection.rules is not None:
                 pattern = connection.rules.own(pattern)  # noqa: PLW2901 (equal, and 120 bytes less)
-            session.subscriptions[pattern] = qos
-            self.router.subscribe(session, pattern, qos)
+            self.registry.subscribe(session, pattern, qos)
             if self.gateway is not None:
                 self.gateway.subscribed(session, pattern, qos)
             messages += [(each, min(qos, each.qos)) for each in self.retained.matching(pattern)]
@@ -333,10 +330,8 @@ class Hub:
         if session is None:
             return
         for pattern in packet.filters:
-            if session.subscriptions is not None and session.subscriptions.pop(pattern, None) is not None:
-                self.router.unsubscribe(session, pattern)
-                if self.gateway is not None:
-                    self.gateway.unsubscribed(session, pattern)
+            if self.registry.unsubscribe(session, pattern) and self.gateway is not None:
+                self.gateway.unsubscribed(session, pattern)
         connection.send_control(mqtt.unsuback(packet.packet_id))
 
     # The clock.

@@ -58,7 +58,7 @@ class SocketLink(asyncio.Protocol):
         if self._connection is not None:
             self._connection.resume_writing()
 
-    # soul_broker.connection.Link
+    # soul_broker.endpoint.Link
 
     def gone(self) -> bool:
         """Whether the socket is closed."""

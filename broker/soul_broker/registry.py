@@ -65,7 +65,7 @@ class Registry:
             self._back(session)
             # The rights may be less than they were.
             for pattern in [p for p in session.subscriptions or () if not admission.rules.may_subscribe(p)]:
-                self._drop(session, pattern)
+                self.unsubscribe(session, pattern)
         session.connection = connection
         self.users[key.user] = (*self.users.get(key.user, ()), connection)
         statistics = self._hub.statistics
@@ -104,7 +104,7 @@ class Registry:
         self._back(session)
         self.sessions.pop(session.key, None)
         for pattern in list(session.subscriptions or ()):
-            self._drop(session, pattern)
+            self.unsubscribe(session, pattern)
 
     def subscribe(self, session: Session, pattern: str, qos: int) -> None:
         """Add a subscription, or replace its QoS."""
@@ -112,6 +112,13 @@ class Registry:
             session.subscriptions = {}
         session.subscriptions[pattern] = qos
         self._hub.router.subscribe(session, pattern, qos)
+
+    def unsubscribe(self, session: Session, pattern: str) -> bool:
+        """Take a subscription away; False where there was none."""
+        held = session.subscriptions
+        if held is None or held.pop(pattern, None) is None:
+            return False
+        return self._hub.router.unsubscribe(session, pattern)
 
     def expire(self, now: float) -> None:
         """Forget the sessions of clients that stayed away too long."""
@@ -129,8 +136,3 @@ class Registry:
         del mine[session.key]
         if not mine:
             del self._away_of_user[session.key.user]
-
-    def _drop(self, session: Session, pattern: str) -> None:
-        if session.subscriptions is not None:
-            session.subscriptions.pop(pattern, None)
-        self._hub.router.unsubscribe(session, pattern)
