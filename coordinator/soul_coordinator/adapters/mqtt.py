@@ -121,13 +121,20 @@ class MqttLink:
                 way = await self._way_to(client._hostname, client._port, _CONNECT)  # noqa: SLF001
                 client._client._create_socket_connection = way  # type: ignore[method-assign] # noqa: SLF001
             await client.__aenter__()
-            granted = await client.subscribe(UP_FILTER, qos=1)
+            try:
+                await self._subscribe()
+            except BaseException:  # cancelled, too: nobody leaves what was not entered
+                await self._leave()
+                raise
         except (aiomqtt.MqttError, OSError) as error:
             raise LinkError(str(error)) from error
-        if any((code if isinstance(code, int) else code.value) >= 0x80 for code in granted):
-            raise LinkError("the broker refused the coordinator's subscription")
         self._watcher = asyncio.create_task(self._watch(), name="mqtt link watcher")
         return self
+
+    async def _subscribe(self) -> None:
+        granted = await self._client.subscribe(UP_FILTER, qos=1)
+        if any((code if isinstance(code, int) else code.value) >= 0x80 for code in granted):
+            raise LinkError("the broker refused the coordinator's subscription")
 
     async def __aexit__(
         self,
@@ -138,8 +145,12 @@ class MqttLink:
         self._watcher.cancel()
         for task in tuple(self._pending):
             task.cancel()
+        await self._leave()
+
+    async def _leave(self) -> None:
+        """Disconnect, whatever comes of it: the will is not published where DISCONNECT still arrives."""
         with suppress(aiomqtt.MqttError, asyncio.CancelledError):
-            await self._client.__aexit__(exc_type, exc, traceback)
+            await self._client.__aexit__(None, None, None)
 
     async def _watch(self) -> None:
         """`lost` tells when the connection ends; nothing ever comes out of the queue itself."""
