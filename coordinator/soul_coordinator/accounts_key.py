@@ -7,8 +7,6 @@ end with the same pair.
 
 import contextlib
 import os
-import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -16,7 +14,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from soul_coordinator.adapters.sqlite_connection import own_like
+from soul_coordinator.private_file import place
 
 PRIVATE_KEY: Final = "signing-key.pem"
 PUBLIC_KEY: Final = "signing-key.pub.pem"
@@ -54,12 +52,12 @@ def signing_key(data_dir: Path) -> ec.EllipticCurvePrivateKey:
     private = data_dir / PRIVATE_KEY
     try:
         if not private.exists():
-            _place(private, _private_pem(ec.generate_private_key(ec.SECP256R1())), 0o600, _first_wins)
+            place(private, _private_pem(ec.generate_private_key(ec.SECP256R1())), 0o600, _first_wins)
         key = _read(private)
         public = public_pem(key)
         # Always what belongs to the private key, also where only that one was restored.
         if not (data_dir / PUBLIC_KEY).exists() or (data_dir / PUBLIC_KEY).read_bytes() != public:
-            _place(data_dir / PUBLIC_KEY, public, 0o644, os.replace)
+            place(data_dir / PUBLIC_KEY, public, 0o644, os.replace)
     except OSError as error:
         raise DataDirectoryError(f"{private} cannot be read or written: {error.strerror}.") from None
     return key
@@ -92,18 +90,3 @@ def _first_wins(made: str, file: Path) -> None:
     # A link fails where the name is taken: then the other process's key is the key.
     with contextlib.suppress(FileExistsError):
         os.link(made, file)
-
-
-def _place(file: Path, content: bytes, mode: int, put: Callable[[str, Path], None]) -> None:
-    """Write a file that is never seen half written."""
-    descriptor, made = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as stream:
-            os.fchmod(stream.fileno(), mode)
-            own_like(file.parent, stream.fileno())
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        put(made, file)
-    finally:
-        Path(made).unlink(missing_ok=True)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from soul_coordinator.adapters.sqlite_errors import StoreLocked, StoreUnreachable, store_error
+from soul_coordinator.private_file import own_like
 
 Durability = Literal["normal", "full"]
 """`normal` survives the program's death, `full` a power cut too, at one fsync a commit."""
@@ -154,13 +155,6 @@ def scrub(connection: sqlite3.Connection) -> bool:
             return False
         raise failure from error
     return True
-
-
-def own_like(directory: Path, descriptor: int) -> None:
-    """Give a new file to the owner of its directory, where root makes it for a service."""
-    if os.geteuid() == 0:
-        owner = directory.stat()
-        os.fchown(descriptor, owner.st_uid, owner.st_gid)
 
 
 def _marks(connection: sqlite3.Connection) -> int:
