@@ -40,7 +40,8 @@ class Threads:
         """As long as the application runs."""
         self._executor = ThreadPoolExecutor(self._count, thread_name_prefix=self._name)
         yield
-        self._executor.shutdown(cancel_futures=True)
+        # What is under way may wait for a disk; the rest of the server ends meanwhile.
+        await asyncio.to_thread(self._executor.shutdown, cancel_futures=True)
 
     async def call(self, work: Callable[[], _ANSWER]) -> _ANSWER:
         """Do it, there.

@@ -8,6 +8,7 @@
 Addresses in answers are relative to the page's, or another server's where one was set.
 """
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -111,7 +112,8 @@ class MusicApi:
         assert self._folder is not None  # noqa: S101 (added only then)
         self._folder.start()
         yield
-        self._folder.close()
+        # Its thread may hang on a disk that sleeps; the rest of the server ends meanwhile.
+        await asyncio.to_thread(self._folder.close)
 
     async def tracks(self, request: web.Request) -> web.Response:
         """What is known of some tracks."""
