@@ -3,8 +3,9 @@
     inbox (bounded) --> core --> store (one commit a batch) --> link
 
 A commit that takes no wait is made on the spot, any other in the writer thread: meanwhile the
-next batch gathers, so that a busy server commits few large ones. If the store fails, nothing of the batch was
-told; the runner ends with `StoreError`, and its owner starts a new one from the store.
+next batch gathers, so that a busy server commits few large ones. If the store fails, nothing
+of the batch was told; the runner ends with `StoreError`, and its owner starts a new one from
+the store.
 """
 
 import asyncio

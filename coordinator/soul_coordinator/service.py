@@ -180,7 +180,7 @@ class CoordinatorService:
         tasks: list[asyncio.Future[None]] = [
             asyncio.create_task(runner.run(), name="runner"),
             asyncio.create_task(self._watch_accounts(link, seen), name="accounts"),
-            asyncio.ensure_future(link.lost),
+            link.lost,
         ]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

@@ -1,6 +1,5 @@
 """What the HTTP server says where it does not do as asked: `{error, message}`, and never more."""
 
-import asyncio
 import json
 import math
 from collections.abc import Awaitable, Callable
@@ -39,8 +38,6 @@ async def errors(
     except web.HTTPException as problem:
         if problem.status >= 400 and problem.content_type != "application/json":
             error(problem, *_PLAIN.get(problem.status, ("bad_request", "This request cannot be served.")))
-        raise
-    except asyncio.CancelledError:
         raise
     except Exception as problem:
         # Our own bug: the log has it, and who asked learns no more than that.

@@ -9,8 +9,8 @@
     sqlite_upkeep     purge, backup, check
 
 One thread at a time uses a store: the coordinator's writer thread, or while that is idle its
-event loop. Others - the accounts of
-the HTTP API, the command line, a backup - open connections of their own.
+event loop. Others - the accounts of the HTTP API, the command line, a backup - open
+connections of their own.
 """
 
 import contextlib

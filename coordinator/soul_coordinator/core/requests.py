@@ -85,14 +85,11 @@ def _newest(turn: Turn, target: Device, event: CommandRequested, issued_at: Inst
 
 def _expected(turn: Turn, target: Device, event: CommandRequested) -> bool:
     """Whether the queue is where the sender saw it, commands already forwarded included."""
-    command = event.command
+    place, rev = event.command.get("expect_position"), event.command.get("expect_rev")
     if target is not turn.user.active:
-        return command.get("expect_rev") in {None, turn.user.playback.queue_rev}
+        return rev in {None, turn.user.playback.queue_rev}
     shown = projection(turn.user)
-    return command.get("expect_position") in {None, shown.queue_position} and command.get("expect_rev") in {
-        None,
-        shown.queue_rev,
-    }
+    return place in {None, shown.queue_position} and rev in {None, shown.queue_rev}
 
 
 def _carry_out(

@@ -25,7 +25,7 @@ def follow(turn: Turn) -> None:
     tracks, part = messages.windowed(shown.queue, shown.queue_position, device)
     offset = part["queue_offset"]
     if Window(shown.queue_rev, offset, offset + len(tracks)) != window:
-        _send(turn, device, tracks, part, turn.new_id())
+        _send(turn, device, tracks, part, rev=shown.queue_rev, request=turn.new_id())
 
 
 def _near_edge(window: Window, position: int, length: int) -> bool:
@@ -33,8 +33,7 @@ def _near_edge(window: Window, position: int, length: int) -> bool:
     return (window.end < length and position + ahead >= window.end) or 0 < window.offset >= position
 
 
-def _send(turn: Turn, device: Device, tracks: list[str], part: Message, request: str) -> None:
-    rev = forwarding.projection(turn.user).queue_rev
+def _send(turn: Turn, device: Device, tracks: list[str], part: Message, *, rev: int, request: str) -> None:
     command = {"type": "set_window", "queue": tracks, "queue_rev": rev, **part}
     expires_at = turn.now + limits.WINDOW_REPEAT
     # Before what was said in this turn: a `next` beyond the edge must find its track there.
@@ -58,4 +57,4 @@ def time_passed(turn: Turn) -> None:
         if window.queue_rev == shown.queue_rev:
             tracks = list(shown.queue[window.offset : window.end])
             part = {"queue_offset": window.offset, "queue_length": len(shown.queue)}
-            _send(turn, device, tracks, part, request)
+            _send(turn, device, tracks, part, rev=shown.queue_rev, request=request)
