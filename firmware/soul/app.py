@@ -13,6 +13,7 @@ import sys
 import time
 
 from soul import clock
+from soul import session as sessions
 from soul.buttons import Buttons
 from soul.dap import Dap
 from soul.mqtt_dial import Dialer
@@ -195,10 +196,10 @@ class App:
             self.link.playing = dap.renderer.table.playing
             self._keeper.look()
             self._show()
-            if dap.session.phase == "in use elsewhere":
+            if dap.session.phase == sessions.DISPLACED:
                 await self.link.close()
                 return
-            if dap.session.phase == "registered":
+            if dap.session.phase == sessions.ONLINE:
                 self._update.succeeded()
             elif self._update.overdue():
                 self._machine.reset()
@@ -221,7 +222,7 @@ class App:
         base, key = self._config.get("update_url"), self._config.get("update_key")
         while base and key:
             await asyncio.sleep(self._config.get("update_after", 60))
-            if self.dap.renderer.table.playing or self.dap.session.phase != "registered":
+            if self.dap.renderer.table.playing or self.dap.session.phase != sessions.ONLINE:
                 continue
             from soul import ota  # only where it is used: it takes 9 KB
 

@@ -3,12 +3,14 @@
 A screen is anything with `show(line, state)`: write one for your display.
 """
 
+from soul import session as sessions
+
 OFFLINE, IDLE, PLAYING, PAUSED, TROUBLE = "offline", "idle", "playing", "paused", "trouble"
 
 
 def describe(dap, link):
     """A line for people, and which of the five states it is. `link` is the link's own word."""
-    if dap.session.phase == "in use elsewhere":
+    if dap.session.phase == sessions.DISPLACED:
         return "this id is in use elsewhere", TROUBLE
     if link.startswith("refused"):
         return link, TROUBLE
@@ -21,7 +23,7 @@ def describe(dap, link):
         return (line if link == "online" else line + ", " + link), state
     if link != "online":
         return link, OFFLINE
-    if dap.session.phase != "registered":
+    if dap.session.phase != sessions.ONLINE:
         return dap.notice or dap.session.phase, OFFLINE
     return dap.notice or dap.name, IDLE
 
