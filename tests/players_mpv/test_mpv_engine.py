@@ -37,15 +37,36 @@ async def test_loads_silent_at_the_position_and_stays_there(album: dict[str, str
         assert events.all == []
 
 
+def latest(position_ms: int, since: float) -> float:
+    """Where the sound can be by now if it was at a position at a moment (monotonic, s)."""
+    return position_ms + (time.monotonic() - since) * 1_000 + 40
+
+
+async def drift(engine: MpvEngine) -> float:
+    """How far (ms) the position strays in half a second from what the clock allows."""
+
+    async def look() -> tuple[float, int, float]:
+        before, position = time.monotonic(), await engine.position_ms()
+        return before, position, time.monotonic()
+
+    began, start, ready = await look()
+    off = 0.0
+    while time.monotonic() - began < 0.5:
+        before, position, after = await look()
+        gone = position - start
+        off = max(off, (before - ready) * 1_000 - gone, gone - (after - began) * 1_000)
+    return off
+
+
 @pytest.mark.parametrize("kind", ["wav", "flac", "mp3"])
 async def test_plays_by_the_clock(album: dict[str, str], kind: str) -> None:
     async with running() as (engine, events):
         await engine.load(album[kind], position_ms=1_000, play=True)
-        started, position = time.monotonic(), await engine.position_ms()
-        furthest = 0.0
-        while (elapsed := time.monotonic() - started) < 0.5:
-            furthest = max(furthest, abs(await engine.position_ms() - position - elapsed * 1000))
-        assert furthest < 40
+        # Where the machine stands still mpv does, too: one half of a second without that is enough.
+        off = [await drift(engine)]
+        while off[-1] >= 40 and len(off) < 5:
+            off.append(await drift(engine))
+        assert off[-1] < 40, off
         assert events.all == []
 
 
@@ -59,8 +80,9 @@ async def test_seeks_exactly_paused_and_playing(album: dict[str, str], kind: str
             await engine.seek(target)
             assert abs(await engine.position_ms() - target) <= tolerance
         await engine.play()
+        sought = time.monotonic()
         await engine.seek(1_234)
-        assert 1_234 - tolerance <= await engine.position_ms() < 1_400
+        assert 1_234 - tolerance <= await engine.position_ms() < latest(1_234, sought)
         assert events.all == []
 
 
@@ -90,13 +112,19 @@ async def test_a_track_that_ends(album: dict[str, str]) -> None:
 
 async def test_goes_on_without_a_gap(album: dict[str, str]) -> None:
     async with running() as (engine, events):
-        await engine.load(album["short"], position_ms=0, play=True)
-        await engine.set_next(album["flac"])
-        started = time.monotonic()
-        assert await events.first(Advanced) == Advanced(album["flac"], 5_000)
-        # 0.6 s of the first: where the second is tells how long the way between them was.
-        gap_ms = (time.monotonic() - started - 0.6) * 1000 - await engine.position_ms()
-        assert gap_ms < 100
+
+        async def gap_ms() -> float:
+            await engine.load(album["short"], position_ms=0, play=True)
+            await engine.set_next(album["flac"])
+            started = time.monotonic()
+            assert await events.first(Advanced) == Advanced(album["flac"], 5_000)
+            # 0.6 s of the first: where the second is tells how long the way between them was.
+            return (time.monotonic() - started - 0.6) * 1000 - await engine.position_ms()
+
+        gaps = [await gap_ms()]
+        while gaps[-1] >= 100 and len(gaps) < 3:  # the machine stood still, perhaps
+            gaps.append(await gap_ms())
+        assert gaps[-1] < 100, gaps
         assert events.all == []
 
 
@@ -187,19 +215,20 @@ async def test_someone_else_at_mpv(album: dict[str, str], tmp_path: Path) -> Non
         await engine.load(album["wav"], position_ms=0, play=True)
         while await engine.position_ms() < 100:
             pass
+        sought = time.monotonic()
         await other.command("seek", 3.0, "absolute+exact")
         jumped = await events.first(PositionJumped)
-        assert 3_000 <= jumped.position_ms < 3_100
+        assert 3_000 <= jumped.position_ms < latest(3_000, sought)
         await other.command("set_property", "pause", True)
         assert await events.first(PlayingChanged) == PlayingChanged(is_playing=False)
-        assert 3_000 <= await engine.position_ms() < 3_200
+        assert 3_000 <= await engine.position_ms() < latest(3_000, sought)
         await other.command("set_property", "pause", False)
         assert await events.first(PlayingChanged) == PlayingChanged(is_playing=True)
         await other.command("stop")
         assert await events.first(PlayingChanged) == PlayingChanged(is_playing=False)
         assert await engine.position_ms() == 0
         await engine.play()
-        assert 3_000 <= await engine.position_ms() < 4_000
+        assert 3_000 <= await engine.position_ms() < latest(3_000, sought)
         assert events.all == []
 
 
@@ -244,6 +273,12 @@ async def test_someone_else_puts_on_a_playlist(album: dict[str, str], tmp_path: 
         await engine.seek(4_800)
         assert (await events.first(Advanced)).track_id == album["flac"]
         assert events.all == []
+
+
+async def test_what_someone_put_on_and_took_off_again_at_once_is_no_news() -> None:
+    async with running() as (engine, _events):
+        put_on = QueueReplaced((), 0, None, is_playing=True)  # as heard, before it is looked at
+        assert await engine._complete(put_on) is None
 
 
 async def test_without_a_sound_device(album: dict[str, str]) -> None:

@@ -301,10 +301,11 @@ class MpvEngine(Engine):
                 event = await self._complete(heard)
             except (MpvError, MpvGoneError):
                 continue  # it is over already
-            if self._listener is not None:
+            if event is not None and self._listener is not None:
                 self._listener(event)
 
-    async def _complete(self, heard: Heard) -> EngineEvent:
+    async def _complete(self, heard: Heard) -> EngineEvent | None:
+        """With what it says only of itself; None where that is over already."""
         mpv = self._mpv
         match heard:
             case Advanced(track_id=track_id) if mpv is not None:
@@ -364,10 +365,12 @@ class MpvEngine(Engine):
             await self._set_next(mpv, before.next_track_id)
         self._outbox.put_nowait(EngineRestarted(position_ms))
 
-    async def _replaced(self, mpv: MpvProcess) -> QueueReplaced:
-        """What someone else put on: mpv's whole playlist becomes the queue."""
+    async def _replaced(self, mpv: MpvProcess) -> QueueReplaced | None:
+        """What someone else put on: mpv's whole playlist becomes the queue; None: it is empty again."""
         folder: str = await mpv.command("get_property", "working-directory")
         playlist: list[dict[str, Any]] = await mpv.command("get_property", "playlist")
+        if not playlist:
+            return None
         index = next((place for place, each in enumerate(playlist) if each.get("playing")), 0)
         tracks = tuple(_absolute(each["filename"], folder) for each in playlist)
         self._playback.put_on_by_others(tracks[index])
