@@ -54,11 +54,7 @@ def log_in(address: str, user: str, password: str, ca: Path | None) -> Granted:
         CliError: unreachable, refused, or not a server of ours.
     """
     body = json.dumps({"user": user, "password": password}).encode()
-    answer = _post(f"{address.rstrip('/')}/api/login", body, ca)
-    try:
-        return Granted(str(answer["token"]), str(answer["user"]), answer.get("expires_at"))
-    except KeyError:
-        raise CliError(Exit.REJECTED, f"{address} does not answer like a Soul Connect server.") from None
+    return _granted(address.rstrip("/"), "login", body, ca)
 
 
 def renew(url: str, token: str, ca: Path | None) -> Granted:
@@ -70,11 +66,7 @@ def renew(url: str, token: str, ca: Path | None) -> Granted:
     parts = urlsplit(url)
     scheme = "https" if parts.scheme == "wss" else "http"
     address = f"{scheme}://{parts.netloc}{parts.path.removesuffix('/mqtt')}"
-    answer = _post(f"{address}/api/refresh", b"", ca, token=token)
-    try:
-        return Granted(str(answer["token"]), str(answer["user"]), answer.get("expires_at"))
-    except KeyError:
-        raise CliError(Exit.REJECTED, f"{address} does not answer like a Soul Connect server.") from None
+    return _granted(address, "refresh", b"", ca, token=token)
 
 
 def keep_in_place_of(old: str, new: str) -> None:
@@ -112,6 +104,14 @@ class _NoRedirect(HTTPRedirectHandler):
 
     def redirect_request(self, *_: object, **__: object) -> None:
         return None
+
+
+def _granted(address: str, what: str, body: bytes, ca: Path | None, *, token: str | None = None) -> Granted:
+    answer = _post(f"{address}/api/{what}", body, ca, token=token)
+    try:
+        return Granted(str(answer["token"]), str(answer["user"]), answer.get("expires_at"))
+    except KeyError:
+        raise CliError(Exit.REJECTED, f"{address} does not answer like a Soul Connect server.") from None
 
 
 def _post(address: str, body: bytes, ca: Path | None, *, token: str | None = None) -> dict[str, Any]:
