@@ -20,14 +20,12 @@ import aiomqtt
 from aiomqtt.exceptions import MqttConnectError
 from paho.mqtt.reasoncodes import ReasonCode
 
-from soul_connect.link import LinkLost, LinkRefused, lost
+from soul_connect.link import BAD_CREDENTIALS, LinkLost, LinkRefused, lost
 from soul_connect.lookup import way_to
 from soul_connect.stream import Outflow, Stream
 
 REFUSAL_NOTED: Final = 0.05
 """How long (s) a refusal, which closes the connection as well, may take to be noted."""
-
-_BAD_CREDENTIALS: Final = {4: 4, 5: 5, 134: 4, 135: 5}  # paho shows CONNACK codes as those of MQTT 5
 
 
 class Entrance:
@@ -69,8 +67,8 @@ class Entrance:
             entering.result()
         except MqttConnectError as error:
             code = error.rc.value if isinstance(error.rc, ReasonCode) else error.rc
-            if code in _BAD_CREDENTIALS:
-                raise LinkRefused(_BAD_CREDENTIALS[code]) from None
+            if code in BAD_CREDENTIALS:
+                raise LinkRefused(BAD_CREDENTIALS[code]) from None
             raise LinkLost(f"the server refused the connection: {error}") from None
         except (aiomqtt.MqttError, OSError) as error:
             raise lost(error) from None

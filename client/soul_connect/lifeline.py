@@ -13,21 +13,9 @@ import ssl
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from typing import Any
 
-from soul_connect.actions import (
-    Action,
-    Answer,
-    Arrived,
-    Probe,
-    Publish,
-)
+from soul_connect.actions import Action, Answer, Arrived, Probe, Publish
 from soul_connect.address import Address
-from soul_connect.errors import (
-    CertificateError,
-    LinkError,
-    NotConnectedError,
-    TokenRefusedError,
-    UnreachableError,
-)
+from soul_connect.errors import LinkError, NotConnectedError, UnreachableError
 from soul_connect.link import (
     GOODBYE_WITHIN,
     Dial,
@@ -37,6 +25,7 @@ from soul_connect.link import (
     LinkRefused,
     LinkUntrusted,
     dial_as,
+    meaning,
 )
 from soul_connect.reconnect import AskToken, GiveUp, Reconnect, Wait
 from soul_connect.requests import Wish
@@ -208,12 +197,10 @@ class Lifeline:
             try:
                 await self._connection()
                 return
-            except LinkRefused as refused:
-                self._last_error = TokenRefusedError(str(refused), reason=refused.reason)
-                step = self._reconnect.refused()
             except LinkLost as lost:
                 self._note(lost)
-                step = self._reconnect.lost(self.now())
+                refused = isinstance(lost, LinkRefused)
+                step = self._reconnect.refused() if refused else self._reconnect.lost(self.now())
             if self.told.fatal is None:
                 await self._follow(step)
 
@@ -304,22 +291,15 @@ class Lifeline:
 
     def _note(self, lost: LinkLost) -> None:
         _log.info("connection: %s", lost)
-        if isinstance(lost, LinkUntrusted):
-            self._last_error = CertificateError(str(lost))
-            if self._impatient:
-                self.told.is_hindered(self._last_error)
-        else:
-            self._last_error = UnreachableError(str(lost))
+        self._last_error = meaning(lost)
+        if isinstance(lost, LinkUntrusted) and self._impatient:
+            self.told.is_hindered(self._last_error)
 
     async def _follow(self, step: Wait | AskToken | GiveUp) -> None:
         """Wait, or get another token, or end."""
         while True:
             if isinstance(step, GiveUp):
-                self.told.fatal = (
-                    self._last_error
-                    if isinstance(self._last_error, TokenRefusedError)
-                    else TokenRefusedError("the server refused the token", reason=5)
-                )
+                self.told.fatal = self._last_error  # the refusal
                 return
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(step.ms / 1_000):

@@ -8,11 +8,15 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from soul_connect.address import Address
+from soul_connect.errors import CertificateError, LinkError, TokenRefusedError, UnreachableError
 from soul_connect.identity import Identity
 from soul_protocol.topics import UpChannel
 
 ACK_WITHIN: Final = 4.0
 """For PUBACK (s). Shorter than a command lives: there is time to send it on another connection."""
+
+BAD_CREDENTIALS: Final = {4: 4, 5: 5, 134: 4, 135: 5}
+"""CONNACK codes of a refused token; paho shows them as those of MQTT 5 do."""
 
 _UNTRUSTED: Final = re.compile(r"CERTIFICATE_VERIFY_FAILED\] certificate verify failed: (.*?)(?: \(_ssl.*)?$")
 
@@ -42,6 +46,17 @@ class LinkRefused(LinkLost):
 
 class LinkUntrusted(LinkLost):
     """The server's certificate is not trusted."""
+
+
+def meaning(end: LinkLost) -> LinkError:
+    """What such an end is to a program that waits to be connected."""
+    match end:
+        case LinkRefused():
+            return TokenRefusedError(str(end), reason=end.reason)
+        case LinkUntrusted():
+            return CertificateError(str(end))
+        case _:
+            return UnreachableError(str(end))
 
 
 def lost(error: BaseException) -> LinkLost:

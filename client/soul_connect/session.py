@@ -71,7 +71,6 @@ from soul_protocol.up import (
 PROBE_WITHIN: Final = 4_000
 """How long (ms) the broker may take to prove that it is there."""
 
-
 ARRIVING_SPREAD: Final = 1_000
 """How long (ms) those who wait for a coordinator may wait once it is there: they have waited."""
 

@@ -17,14 +17,8 @@ from typing import TYPE_CHECKING
 
 from soul_connect.actions import Action, Answer, Arrived, Probe, Publish
 from soul_connect.address import Address
-from soul_connect.errors import (
-    CertificateError,
-    LinkError,
-    NotConnectedError,
-    TokenRefusedError,
-    UnreachableError,
-)
-from soul_connect.link import GOODBYE_WITHIN, LinkLost, LinkRefused, LinkUntrusted, dial_as
+from soul_connect.errors import LinkError, NotConnectedError, UnreachableError
+from soul_connect.link import GOODBYE_WITHIN, LinkLost, LinkRefused, LinkUntrusted, dial_as, meaning
 from soul_connect.reconnect import AskToken, GiveUp, Reconnect, Wait
 from soul_connect.requests import Wish
 from soul_connect.session import Session
@@ -199,12 +193,10 @@ class Lifeline:
             try:
                 self._connection()
                 return
-            except LinkRefused as refused:
-                self._last_error = TokenRefusedError(str(refused), reason=refused.reason)
-                step = self._reconnect.refused()
             except LinkLost as lost:
                 self._note(lost)
-                step = self._reconnect.lost(self.now())
+                refused = isinstance(lost, LinkRefused)
+                step = self._reconnect.refused() if refused else self._reconnect.lost(self.now())
             if self.told.fatal is None and self._leaving is None:
                 self._follow(step)
 
@@ -293,23 +285,16 @@ class Lifeline:
 
     def _note(self, lost: LinkLost) -> None:
         _log.info("connection: %s", lost)
-        if isinstance(lost, LinkUntrusted):
-            self._last_error = CertificateError(str(lost))
-            if self._impatient:
-                with self._lock:
-                    self.told.is_hindered(self._last_error)
-        else:
-            self._last_error = UnreachableError(str(lost))
+        self._last_error = meaning(lost)
+        if isinstance(lost, LinkUntrusted) and self._impatient:
+            with self._lock:
+                self.told.is_hindered(self._last_error)
 
     def _follow(self, step: Wait | AskToken | GiveUp) -> None:
         """Wait, or get another token, or end."""
         while self._leaving is None:
             if isinstance(step, GiveUp):
-                self.told.fatal = (
-                    self._last_error
-                    if isinstance(self._last_error, TokenRefusedError)
-                    else TokenRefusedError("the server refused the token", reason=5)
-                )
+                self.told.fatal = self._last_error  # the refusal
                 return
             self._hurried.wait(step.ms / 1_000)
             if self._leaving is None:

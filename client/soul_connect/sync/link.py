@@ -20,14 +20,13 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from soul_connect.link import ACK_WITHIN, Dial, Inbox, LinkLost, LinkRefused, lost
+from soul_connect.link import ACK_WITHIN, BAD_CREDENTIALS, Dial, Inbox, LinkLost, LinkRefused, lost
 from soul_connect.lookup import Addresses, connection, look_up
 from soul_protocol.limits import KEEPALIVE_SECONDS
 
 INCOMING: Final = 1_000
 """How many messages may wait to be looked at; then the network thread waits, and TCP with it."""
 
-_BAD_CREDENTIALS: Final = {134: 4, 135: 5}  # paho shows CONNACK codes as those of MQTT 5
 _SILENT: Final = "Keep alive timeout"
 
 
@@ -90,8 +89,8 @@ class ThreadLink:
             raise lost(error) from None
         self._client.loop_start()
         connected = self._expect(_Connected, "the server did not answer CONNECT")
-        if connected.code in _BAD_CREDENTIALS:
-            raise LinkRefused(_BAD_CREDENTIALS[connected.code])
+        if connected.code in BAD_CREDENTIALS:
+            raise LinkRefused(BAD_CREDENTIALS[connected.code])
         if connected.code:
             raise LinkLost(f"the server refused the connection ({connected.code})")
         self._client.subscribe([(topic, 1) for topic in dial.filters])
