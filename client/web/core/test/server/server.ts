@@ -16,17 +16,30 @@ import { nodeWorld, until } from "../world.ts";
 const ROOT = fileURLToPath(new URL("../../../../..", import.meta.url));
 const PYTHON = process.env.SOUL_CONNECT_PYTHON ?? join(ROOT, ".venv/bin/python");
 
+/** Below the ports that the kernel gives to outgoing connections, so that none of those takes one first. */
+const PORTS = { first: 12_000, count: 20_000 };
+
 export async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = createServer();
-      await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-      return server;
-    }),
-  );
-  const ports = servers.map((server) => (server.address() as { port: number }).port);
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
+  const ports = new Set<number>();
+  while (ports.size < count) {
+    const port = PORTS.first + Math.floor(Math.random() * PORTS.count);
+    if (await isFree(port)) ports.add(port);
+  }
+  return [...ports];
+}
+
+function isFree(port: number): Promise<boolean> {
+  const server = createServer();
+  return new Promise((resolve) => {
+    server.once("error", () => {
+      resolve(false);
+    });
+    server.listen(port, "127.0.0.1", () =>
+      server.close(() => {
+        resolve(true);
+      }),
+    );
+  });
 }
 
 export class Server {
