@@ -1,10 +1,13 @@
-"""Waiting for a condition, with a deadline: what tests do instead of sleeping."""
+"""Waiting for a condition, with a deadline: what tests do instead of sleeping.
+
+And the time that the machine did not give: who measures how soon something happens leaves it out.
+"""
 
 import asyncio
 import threading
 import time
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Final, Self, TypeVar
 
 T = TypeVar("T")
 
@@ -43,6 +46,43 @@ async def until_async(
         if loop.time() > deadline:
             raise WaitedTooLong(_text(what, condition, seconds))
         await asyncio.sleep(_PAUSE)
+
+
+class LostTime:
+    """The seconds, while its block runs, in which a thread that was to run did not."""
+
+    _LOOK: Final = 0.01
+    _USUAL: Final = 0.02
+    """Between two looks on a machine that does other things as well."""
+
+    def __init__(self) -> None:
+        self._sum = 0.0
+        self._last = time.monotonic()
+        self._over = threading.Event()
+        self._lock = threading.Lock()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    @property
+    def seconds(self) -> float:
+        """Up to now."""
+        with self._lock:
+            now = time.monotonic()
+            gone, self._last = now - self._last, now
+            if gone > self._LOOK + self._USUAL:
+                self._sum += gone
+            return self._sum
+
+    def _watch(self) -> None:
+        while not self._over.wait(self._LOOK):
+            _ = self.seconds
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
 
 
 def _text(what: str | Callable[[], str], condition: object, seconds: float) -> str:

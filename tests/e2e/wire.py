@@ -12,6 +12,8 @@ from typing import Any, Self
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
+from waiting import LostTime
+
 Message = dict[str, Any]
 
 
@@ -37,6 +39,8 @@ class WireDevice:
         self.base = f"soul/v1/{user}/{node}/{self.id}"
         self.heard: queue.Queue[tuple[str, Message]] = queue.Queue()
         self.refused: int | None = None
+        self.closed_at = 0.0
+        """When the connection ended last (monotonic, s)."""
         self._port, self._seq = port, 0
         self._subscribed, self._closed = threading.Event(), threading.Event()
         self.client = client = mqtt.Client(
@@ -65,6 +69,7 @@ class WireDevice:
         client.subscribe([(topic, 1) for topic in topics])
 
     def _on_disconnect(self, *_: Any) -> None:
+        self.closed_at = time.monotonic()
         self._subscribed.clear()
         self._closed.set()
 
@@ -92,8 +97,12 @@ class WireDevice:
         self.client.loop_stop()
 
     def closed(self, seconds: float = 5.0) -> bool:
-        """Whether the broker closed the connection in time."""
-        return self._closed.wait(seconds)
+        """Whether the broker closes the connection in time, less what the machine does not give."""
+        with LostTime() as lost:
+            end = time.monotonic() + seconds
+            if not self._closed.wait(seconds):
+                self._closed.wait(lost.seconds)
+            return self._closed.is_set() and self.closed_at < end + lost.seconds
 
     def up(self, channel: str, message: Message, *, qos: int = 1) -> None:
         self.client.publish(f"{self.base}/up/{channel}", json.dumps(message), qos).wait_for_publish(5)
