@@ -4,7 +4,6 @@ import asyncio
 import json
 import signal
 import sys
-import time
 from collections import Counter
 from pathlib import Path
 
@@ -71,9 +70,7 @@ async def test_what_was_asked_meanwhile_is_done_once_when_the_path_is_back(
         assert (remote.state.volume, remote.state.queue_position) == (0.5, 1)  # it shows at once
         later = asyncio.create_task(remote.send_command(SetVolume(volume=0.75), lifetime_ms=30_000))
         await proxy.restore()
-        restored = time.monotonic()
         await until_async(lambda: remote.is_online and player.client.is_online, seconds=BACK_WITHIN)
-        assert time.monotonic() - restored < BACK_WITHIN
         ends = [(await one).status for one in (*waiting, later)]
         assert ends[-1] is ResultStatus.APPLIED
         assert set(ends) <= {ResultStatus.APPLIED, ResultStatus.SUPERSEDED}
@@ -145,10 +142,10 @@ class _Listening:
 async def test_a_token_that_runs_out_in_the_middle_is_replaced(
     server: Server, accounts: Accounts, user: str
 ) -> None:
-    asked: list[float] = []
+    asked: list[str] = []
 
     async def another() -> str:
-        asked.append(time.monotonic())
+        asked.append(short)
         return accounts.issue(user).token
 
     short = accounts.issue(user, ttl=3).token
@@ -191,9 +188,8 @@ async def test_a_machine_that_slept_is_back_at_once(server: Server, token: str) 
             await asyncio.sleep(ASLEEP_WITHOUT_NETWORK)
             await proxy.restore()
             sleeper.signal(signal.SIGCONT)
-            woken, heard = time.monotonic(), len(sleeper.lines)
-            await asyncio.to_thread(lambda: sleeper.line("online", seconds=15, after=heard))
-            assert time.monotonic() - woken < BACK_WITHIN
+            heard = len(sleeper.lines)
+            await asyncio.to_thread(lambda: sleeper.line("online", seconds=BACK_WITHIN, after=heard))
         finally:
             sleeper.kill()
 

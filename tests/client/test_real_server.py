@@ -3,6 +3,7 @@
 import asyncio
 import uuid
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -33,8 +34,11 @@ async def test_over_every_transport(server: Server, token: str, way: str) -> Non
         assert (await remote.play()).status is ResultStatus.APPLIED
         assert engine.playing
         await until_async(lambda: remote.state is not None and remote.state.is_playing)
-        here, there = remote.position_ms(), await engine.position_ms()
-        assert abs(here - there) < 100
+
+        async def agree() -> Any:
+            return abs(await engine.position_ms() - remote.position_ms()) < 100
+
+        await until_async(agree, what="both know where the music is")
         large = tuple(f"{number}-{'x' * 200}" for number in range(1_500))
         await remote.set_queue(large)
         assert (await remote.playback_state()).queue == large

@@ -109,11 +109,13 @@ async def test_over_every_transport(server: Server, token: str, way: str) -> Non
 
         await calmly(story)
         assert engine.volume == 0.5
-        here, there = remote.position_ms(), await engine.position_ms()
-        assert abs(here - there) < 100
-        uncertainty = remote.clock_uncertainty_ms
-        assert uncertainty is not None
-        assert uncertainty < 100
+
+        async def agree() -> Any:
+            return abs(await engine.position_ms() - remote.position_ms()) < 100
+
+        await until_async(agree, what="both know where the music is")
+        # Of a machine that stood still during an exchange, a later one is better.
+        await until_async(lambda: (remote.clock_uncertainty_ms or 1_000) < 100)
 
 
 async def test_many_threads_at_once_each_get_their_own_answer(server: Server, token: str) -> None:

@@ -153,11 +153,16 @@ def test_two_pages_and_a_python_player_agree_where_the_music_is(
     one.pick("Attic")
     other.slide("Position", 0.3)
     until(lambda: attic.log.playing and house.state.position_ms > 0)
-    begun = [one.page.evaluate(_BEGUN), other.page.evaluate(_BEGUN)]
-    last = attic.log.last
-    assert last.position is not None
-    truth = (last.at - time.monotonic() + time.time()) * 1000 - last.position
-    assert max(*begun, truth) - min(*begun, truth) < AGREE_MS, (begun, truth)
+
+    def begun() -> list[float]:
+        """When the track began, as each of them has it."""
+        last = attic.log.last
+        assert last.position is not None
+        truth = (last.at - time.monotonic() + time.time()) * 1000 - last.position
+        return [one.page.evaluate(_BEGUN), other.page.evaluate(_BEGUN), truth]
+
+    # A page that was held up draws late, and is right a second later.
+    until(lambda: max(found := begun()) - min(found) < AGREE_MS, what=lambda: str(begun()))
 
 
 def test_what_is_asked_for_is_drawn_within_a_frame_and_taken_back_with_the_reason(
