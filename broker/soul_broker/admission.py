@@ -1,7 +1,7 @@
 """CONNECT: who is admitted, as whom, and with which rights. Nothing is changed here.
 
 A refusal by the token, or of a will, is CONNACK 5; an empty client id with a session
-to keep is CONNACK 2 [MQTT-3.1.3-8]; too many connections of one user is CONNACK 3.
+to keep, or one that is very long, is CONNACK 2 [MQTT-3.1.3-8]; too many connections of one user is CONNACK 3.
 
 Most who come were here before: a network was gone for a moment, a laptop slept. A verified
 token is remembered with the rights that follow from it, so that a crowd that comes back costs no
@@ -23,6 +23,9 @@ from soul_protocol.roles import Role, grant_for
 
 ANYBODY = "plugin"
 """In place of a role, where plugins alone authenticate."""
+
+_CLIENT_ID = 256
+"""Characters. Sessions and verified tokens are kept by it; the contract's own have 36."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,8 @@ class Admissions:
     def admit(self, connect: Connect) -> Admission | Refusal:
         """The client of a CONNECT with its rights, or why there is none."""
         client_id = connect.client_id
+        if len(client_id) > _CLIENT_ID:
+            return Refusal(IDENTIFIER_REJECTED, "the client id is too long")
         if self._verifier is None:
             key = SessionKey(connect.username or "", ANYBODY, client_id or _made_id())
             admission = Admission(key, EVERYTHING)

@@ -5,7 +5,7 @@ messages are dropped; what cannot be dropped (QoS 1 and 2, acknowledgements) is 
 grow to the hard bound, and who passes that is disconnected.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from soul_broker.packets import PUBLISH
 
@@ -32,6 +32,20 @@ def controls(packets: Iterable[bytes]) -> tuple[int, int]:
     """How many of the packets are no PUBLISH, and their bytes."""
     sizes = [len(packet) for packet in packets if packet[0] >> 4 != PUBLISH]
     return len(sizes), sum(sizes)
+
+
+def pieces(packets: list[bytes], bound: int) -> Iterator[list[bytes]]:
+    """The packets in order, so many at a time as have at most `bound` bytes; a longer one alone."""
+    piece: list[bytes] = []
+    size = 0
+    for packet in packets:
+        if piece and size + len(packet) > bound:
+            yield piece
+            piece, size = [], 0
+        piece.append(packet)
+        size += len(packet)
+    if piece:
+        yield piece
 
 
 class Backlog:

@@ -19,12 +19,14 @@ _USER: Final = re.compile("[A-Za-z0-9_-]{1,64}")
 log = structlog.get_logger("soul_broker")
 
 
-def floods(connection: "Connection") -> bool:
+def floods(connection: "Connection", work: int = 1) -> bool:
     """Count a packet that costs us work; True where it was one too many and the connection is closed.
+
+    `work`: for how many it counts, as many filters in one packet do.
 
     A flood is more than `flood_messages` or `flood_bytes` within `flood_seconds`. Services are exempt.
     """
-    connection.flood_count += 1
+    connection.flood_count += work
     if connection.flood_count <= connection.hub.settings.flood_messages:
         return False
     return _over(connection, "flood of messages")

@@ -21,7 +21,7 @@ import structlog
 
 from soul_broker import packets as mqtt
 from soul_broker.addresses import LOCAL, host_of, origin_of
-from soul_broker.backlog import Backlog, controls, drop_oldest
+from soul_broker.backlog import Backlog, controls, pieces
 from soul_broker.conduct import dismiss, floods_bytes
 from soul_broker.decoder import Decoder
 from soul_broker.errors import MalformedPacketError, UnacceptableProtocolError
@@ -239,22 +239,29 @@ class Connection:
         if hub.tap is not None:
             for packet in out:
                 hub.tap(self.session, packet, sent=True)
-        if self._backlog is not None:
-            dropped = self._backlog.add(out)
-            if dropped is None:
-                hub.statistics.slow_closed += 1
-                self.end("reads too slowly", abort=True)
-            else:
-                hub.statistics.publish_dropped += dropped
+        bound, _ = hub.settings.write_bounds(service=self.service)
+        if self._backlog is None and (len(out) == 1 or sum(map(len, out)) <= bound):
+            self.sent += hub.statistics.written(out, others, other_bytes)
+            self.link.write(out)
             return
-        if len(out) > 1:
-            bound, _ = hub.settings.write_bounds(service=self.service)
-            size = sum(map(len, out))
-            if size > bound:
-                out, dropped, _ = drop_oldest(out, size - bound)
-                hub.statistics.publish_dropped += dropped
-        self.sent += hub.statistics.written(out, others, other_bytes)
-        self.link.write(out)
+        for piece in pieces(out, bound):
+            if not self._write(piece):
+                return
+
+    def _write(self, packets: list[bytes]) -> bool:
+        """Give packets to the link, or let them wait for it; False where the connection ended by that."""
+        statistics = self.hub.statistics
+        if self._backlog is None:
+            self.sent += statistics.written(packets, *controls(packets))
+            self.link.write(packets)
+            return self.state != CLOSED
+        dropped = self._backlog.add(packets)
+        if dropped is None:
+            statistics.slow_closed += 1
+            self.end("reads too slowly", abort=True)
+            return False
+        statistics.publish_dropped += dropped
+        return True
 
     def suspend(self, work: Coroutine[object, object, None]) -> None:
         """Handle nothing more until `work` is done."""

@@ -27,6 +27,8 @@ from soul_broker.topics import is_filter, is_topic
 _PROTOCOL: Final = b"\0\4MQTT\4"
 _REMEMBERED_TOPICS: Final = 4_096
 _REMEMBERED_BYTES: Final = 256
+_MOST_FILTERS: Final = 1_024
+"""In one SUBSCRIBE or UNSUBSCRIBE: 512 KiB have room for 130,000, which take a second of work."""
 
 
 class TopicMemory:
@@ -335,6 +337,8 @@ def _subscribe(flags: int, body: bytes) -> Subscribe:
         if not is_filter(pattern):
             raise MalformedPacketError("bad topic filter [MQTT-4.7.1-2]")
         filters.append((pattern, qos))
+        if len(filters) > _MOST_FILTERS:
+            raise MalformedPacketError("too many filters")
     if not filters:
         raise MalformedPacketError("SUBSCRIBE without a filter [MQTT-3.8.3-3]")
     return Subscribe(packet_id, tuple(filters))
@@ -350,6 +354,8 @@ def _unsubscribe(flags: int, body: bytes) -> Unsubscribe:
         if not is_filter(pattern):
             raise MalformedPacketError("bad topic filter [MQTT-4.7.1-2]")
         filters.append(pattern)
+        if len(filters) > _MOST_FILTERS:
+            raise MalformedPacketError("too many filters")
     if not filters:
         raise MalformedPacketError("UNSUBSCRIBE without a filter [MQTT-3.10.3-2]")
     return Unsubscribe(packet_id, tuple(filters))

@@ -314,9 +314,23 @@ class Hub:
             messages += [(each, min(qos, each.qos)) for each in self.retained.matching(pattern)]
         connection.send_control(mqtt.suback(packet.packet_id, codes))
         if deliver:
-            for message, qos in messages:
-                self.deliver(session, message, qos)
+            self._deliver_retained(connection, session, messages)
         return messages
+
+    def _deliver_retained(
+        self, connection: Connection, session: Session, messages: list[tuple[Publish, int]]
+    ) -> None:
+        """Send what is retained. Each is bytes of its own: no more of them are made than are written."""
+        bound, _ = self.settings.write_bounds(service=connection.service)
+        size = 0
+        for message, qos in messages:
+            if session.connection is not connection:
+                return
+            size += len(message.payload)
+            if size > bound:
+                connection.flush()
+                size = len(message.payload)
+            self.deliver(session, message, qos)
 
     def _may_subscribe(self, connection: Connection, pattern: str) -> bool:
         rules = connection.rules

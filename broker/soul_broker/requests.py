@@ -29,7 +29,7 @@ def take(connection: "Connection", session: "Session", packet: Packet) -> None:
     """
     if type(packet) is Subscribe:
         # First, and without a pattern: a crowd that comes back has nothing else.
-        if not floods(connection):
+        if not floods(connection, len(packet.filters)):
             connection.hub.subscribe(connection, packet)
         return
     match packet:
@@ -39,7 +39,9 @@ def take(connection: "Connection", session: "Session", packet: Packet) -> None:
         case Acknowledgement():
             if not session.acknowledge(packet.kind, packet.packet_id):
                 floods(connection)
-        case PingRequest() | Unsubscribe() if floods(connection):
+        case PingRequest() if floods(connection):
+            pass
+        case Unsubscribe() if floods(connection, len(packet.filters)):
             pass
         case PingRequest():
             connection.send_control(mqtt.PINGRESP_BYTES)

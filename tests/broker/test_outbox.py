@@ -87,7 +87,8 @@ def test_what_is_dropped_is_not_counted_as_sent(monkeypatch: pytest.MonkeyPatch,
         assert statistics.publish_sent == sent
         connection.resume_writing()
     published = [packet for packet in link.written if packet[0] >> 4 == 3]
-    assert 0 < len(published) < 20
+    # Who takes it gets it all, also what one turn of the loop gathers.
+    assert 0 < len(published) < 20 if stopped else len(published) == 100
     assert wire.PONG in link.written
     assert statistics.publish_sent - sent == len(published) == connection.sent
     assert statistics.publish_bytes_sent - size == sum(map(len, published))
