@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError, to_json
 
-from soul_protocol.ids import TrackId
+from soul_protocol.ids import Tracks
 from soul_protocol.limits import QUEUE_JSON_BYTES, QUEUE_TRACKS
 from soul_protocol.units import Count, PositionMs, Volume
 from soul_protocol.wire import Wire, optional
@@ -80,7 +80,7 @@ class SetQueue(Wire):
     """
 
     type: Literal["set_queue"] = "set_queue"
-    tracks: tuple[TrackId, ...]
+    tracks: Tracks
     start_index: Count
     keep_position: bool | None = optional()
     expect_rev: Count | None = optional()
@@ -144,7 +144,7 @@ class ForwardedSetQueue(Wire):
     """`set_queue` in play order, with its new `queue_rev`; a window for a device with a payload limit."""
 
     type: Literal["set_queue"] = "set_queue"
-    tracks: tuple[TrackId, ...]
+    tracks: Tracks
     start_index: Count
     keep_position: bool | None = optional()
     queue_rev: Count
@@ -157,7 +157,7 @@ class ForwardedSetShuffle(Wire):
 
     type: Literal["set_shuffle"] = "set_shuffle"
     enabled: bool
-    queue: tuple[TrackId, ...]
+    queue: Tracks
     queue_position: Count
     queue_rev: Count
     queue_offset: Count | None = optional()
@@ -168,7 +168,7 @@ class SetWindow(Wire):
     """The next part of a queue that is too large for the device; nothing else changes."""
 
     type: Literal["set_window"] = "set_window"
-    queue: tuple[TrackId, ...]
+    queue: Tracks
     queue_offset: Count
     queue_rev: Count
     queue_length: Count | None = optional()

@@ -34,3 +34,6 @@ TransferId = Annotated[str, StringConstraints(pattern=_UUID)]
 
 TrackId = Annotated[str, Field(min_length=1, max_length=TRACK_ID_CHARACTERS)]
 """Opaque: a library's id, or a URL."""
+
+Tracks = Annotated[tuple[TrackId, ...], Field(fail_fast=True)]
+"""A list of them. One that is none ends it: 512 KiB have room for 250,000, and as many errors take 0.4 s."""

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from soul_protocol.commands import RepeatMode, check_queue_size
 from soul_protocol.errors import Code
-from soul_protocol.ids import DeviceId, RequestId, TrackId
+from soul_protocol.ids import DeviceId, RequestId, TrackId, Tracks
 from soul_protocol.limits import APPLIED_IDS, NAME_CHARACTERS
 from soul_protocol.units import Count, DurationMs, EpochMs, PositionMs, Volume
 from soul_protocol.wire import Wire, optional
@@ -101,7 +101,7 @@ class ReportedState(Wire):
     position_ms: PositionMs
     position_at: EpochMs | None = optional()
     is_playing: bool
-    queue: tuple[TrackId, ...] | None = optional()
+    queue: Tracks | None = optional()
     queue_position: Count
     volume: Volume
     shuffle: bool
@@ -132,7 +132,7 @@ class PlaybackState(Wire):
     position_ms: PositionMs
     position_at: EpochMs
     is_playing: bool
-    queue: tuple[TrackId, ...]
+    queue: Tracks
     queue_position: Count
     volume: Volume
     shuffle: bool

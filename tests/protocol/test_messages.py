@@ -6,6 +6,7 @@ import sys
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from protocol.samples import (
     CAPABILITIES,
@@ -293,3 +294,11 @@ def test_status_and_close() -> None:
 
 def test_every_code_says_what_it_means() -> None:
     assert set(MEANING) == set(Code)
+
+
+def test_of_many_bad_tracks_one_is_told() -> None:
+    """As many errors as half a megabyte has room for would take half a second of the server's time."""
+    message = command("set_queue", tracks=[1] * 100_000, start_index=0)
+    with pytest.raises(ValidationError) as caught:
+        up.QueueCommand.model_validate_json(json.dumps(message))
+    assert caught.value.error_count() == 1
