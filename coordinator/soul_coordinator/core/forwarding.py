@@ -75,8 +75,9 @@ def rev_after(queue: tuple[str, ...], ranks: tuple[int, ...] | None, rev: int, c
     Usually the one that was forwarded. The renderer may have changed its queue meanwhile: a
     `queue_rev` never comes twice for different queues.
     """
-    moved = change.queue != queue or change.order != ranks
-    return change.queue_rev if change.queue_rev > rev else rev + moved
+    if change.queue_rev > rev:  # before two long queues are compared, once for each that waits
+        return change.queue_rev
+    return rev + (change.queue != queue or change.order != ranks)
 
 
 def forward(

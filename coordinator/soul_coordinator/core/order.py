@@ -5,6 +5,7 @@ the original order; None stands for the identity.
 """
 
 from collections import defaultdict, deque
+from itertools import accumulate
 from typing import Final
 
 _MASK: Final = (1 << 64) - 1
@@ -79,23 +80,26 @@ def _is_plain(track: str) -> bool:
     return track.isascii() and track.isprintable() and '"' not in track and "\\" not in track
 
 
+def _cost(track: str) -> int:
+    """How many bytes it may take in JSON: printable ASCII as it is, the rest six a character at most."""
+    return (1 if _is_plain(track) else 6) * len(track) + 3
+
+
 def window(queue: tuple[str, ...], position: int, budget: int) -> tuple[int, tuple[str, ...]]:
     """The part of a queue around `position` whose JSON stays within `budget` bytes: offset and tracks.
 
-    A quarter lies behind, so that `previous` is in it; the current track is always in it.
+    A quarter lies behind, so that `previous` is in it; the current track is always in it. No more of
+    the queue is looked at than could be in it: this is asked at every event of a user.
     """
     budget -= 1  # the brackets, without the comma that the last track does not have
-    # Printable ASCII stands in JSON as it is; anything else takes six bytes a character at most.
-    costs = [(1 if _is_plain(track) else 6) * len(track) + 3 for track in queue]
-    if sum(costs) <= budget:
+    if all(spent <= budget for spent in accumulate(map(_cost, queue))):
         return 0, queue
-    start = position
-    behind = budget // 4
-    while start > 0 and costs[start - 1] <= behind:
+    start, behind = position, budget // 4
+    while start > 0 and (cost := _cost(queue[start - 1])) <= behind:
         start -= 1
-        behind -= costs[start]
-    end, left = position, budget - sum(costs[start:position])
-    while end < len(queue) and (end == position or costs[end] <= left):
-        left -= costs[end]
+        behind -= cost
+    end, left = position, budget - sum(map(_cost, queue[start:position]))
+    while end < len(queue) and ((cost := _cost(queue[end])) <= left or end == position):
+        left -= cost
         end += 1
     return start, queue[start:end]

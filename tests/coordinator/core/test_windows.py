@@ -1,6 +1,7 @@
 """Windows: a device with a payload limit is told a part of a large queue, and the next part in time."""
 
 import json
+from collections.abc import Iterator
 
 import pytest
 
@@ -243,3 +244,22 @@ def test_what_json_writes_longer_counts_longer() -> None:
     _, part = order.window(queue, 50, 2_000)
     assert len(part) > 1
     assert len(json.dumps(part, separators=(",", ":"))) <= 2_000
+
+
+class Looked(tuple[str, ...]):  # noqa: SLOT001 (it counts)
+    """A queue that counts at how many of its tracks somebody looks."""
+
+    at = 0
+
+    def __iter__(self) -> Iterator[str]:
+        for track in super().__iter__():
+            self.at += 1
+            yield track
+
+
+def test_of_a_long_queue_no_more_is_looked_at_than_fits() -> None:
+    """It is asked at every event of a user, also at those that are over the rates."""
+    queue = Looked(TRACKS)
+    _, part = order.window(queue, 5_000, 200)
+    assert len(part) > 5
+    assert queue.at < 50
