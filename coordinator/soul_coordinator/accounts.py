@@ -175,9 +175,11 @@ class Accounts:
 
     def verify(self, name: str, password: str) -> bool:
         """Whether this is the account's password; as slow where there is no such account."""
-        with self._connection() as connection, reading(connection):
-            row = connection.execute("SELECT password_hash FROM users WHERE id = ?", (name,)).fetchone()
-        hashed: str | None = row[0] if row else None
+        hashed: str | None = None
+        if is_user(name):
+            with self._connection() as connection, reading(connection):
+                row = connection.execute("SELECT password_hash FROM users WHERE id = ?", (name,)).fetchone()
+            hashed = row[0] if row else None
         try:
             given = password.encode()
         except UnicodeEncodeError:

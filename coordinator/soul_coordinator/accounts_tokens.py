@@ -30,7 +30,10 @@ _REFRESHED_TTL = 3600
 """The shortest life of a refreshed token, in seconds: a refresh that ends at once helps nobody."""
 
 _TOKENS_PER_USER = 10_000
-"""How many token rows one user's clients may make through login and refresh."""
+"""How many token rows one user's clients may make through login and refresh; as many more its guests."""
+
+_TOKENS_PER_GUEST = 100
+"""How many of them one guest's device may have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +126,7 @@ def refresh(connection: sqlite3.Connection, signer: TokenSigner, token: str, *, 
         raise Refused("This token expired too long ago.")
     if until is not None and now >= until:
         raise Refused("The invitation has ended.")
-    require_room(connection, old.sub, now)
+    require_room(connection, old.sub, now, guest=old.device if old.role is Role.GUEST else None)
     exp = now // 1000 + max(old.exp - int(old.iat), _REFRESHED_TTL)
     if until is not None:
         exp = min(exp, until // 1000)
@@ -201,7 +204,7 @@ def redeem(
     """A guest's token for a code that nobody used before.
 
     Raises:
-        Refused: the code is unknown, used or over.
+        Refused: the code is unknown, used or over, or there are too many tokens of guests.
         BadRequest: the device id cannot be this guest's.
     """
     row = connection.execute(
@@ -212,6 +215,7 @@ def redeem(
     if row is None:
         raise Refused("This invitation was used already, or has ended.")
     user, scope, until = row
+    require_room(connection, user, now, guest=device)
     return issue(
         connection,
         signer,
@@ -234,18 +238,29 @@ def revoke_all(connection: sqlite3.Connection, user: str, *, now: Instant) -> No
     )
 
 
-def require_room(connection: sqlite3.Connection, user: str, now: Instant) -> None:
+def require_room(
+    connection: sqlite3.Connection, user: str, now: Instant, *, guest: str | None = None
+) -> None:
     """Whether one more token may be recorded for what a client asks; old ones make room.
+
+    `guest`: the device of the guest whom it is for. What guests make leaves the user's own room as it is.
 
     Raises:
         Refused: too many that have not expired.
     """
-    count = "SELECT count(*) FROM tokens WHERE user_id = ?"
-    if connection.execute(count, (user,)).fetchone()[0] < _TOKENS_PER_USER:
-        return
-    connection.execute("DELETE FROM tokens WHERE user_id = ? AND expires_at <= ?", (user, now))
-    if connection.execute(count, (user,)).fetchone()[0] >= _TOKENS_PER_USER:
-        raise Refused("Too many tokens were made for this user.")
+    if _is_full(connection, user, guest):
+        connection.execute("DELETE FROM tokens WHERE user_id = ? AND expires_at <= ?", (user, now))
+        if _is_full(connection, user, guest):
+            raise Refused("Too many tokens were made for this user.")
+
+
+def _is_full(connection: sqlite3.Connection, user: str, guest: str | None) -> bool:
+    (all_of_them, of_this_guest) = connection.execute(
+        "SELECT count(*), count(*) FILTER (WHERE device_id = ?) FROM tokens"
+        " WHERE user_id = ? AND (role = 'guest') = ?",
+        (guest, user, guest is not None),
+    ).fetchone()
+    return all_of_them >= _TOKENS_PER_USER or (guest is not None and of_this_guest >= _TOKENS_PER_GUEST)
 
 
 def _known(connection: sqlite3.Connection, signer: TokenSigner, token: str) -> TokenClaims:

@@ -25,7 +25,7 @@ from soul_connect.lookup import way_to
 from soul_connect.settings import ServerSettings
 from soul_coordinator.accounts import Accounts
 from soul_coordinator.accounts_key import PUBLIC_KEY, DataDirectoryError
-from soul_coordinator.adapters.http import Health, HttpSettings, make_app
+from soul_coordinator.adapters.http import KEEP_ALIVE, Health, HttpSettings, make_app
 from soul_coordinator.adapters.http_music import Elsewhere
 from soul_coordinator.adapters.mqtt import mqtt_links
 from soul_coordinator.adapters.sqlite import SqliteStore
@@ -271,6 +271,7 @@ class Parts:
             HttpSettings(
                 public_url=settings.public_url,
                 trusted_proxies=settings.trusted_proxies,
+                allowed_origins=settings.allowed_origins,
                 web_dir=settings.web_dir,
                 login_ttl=settings.login_ttl,
                 music=self.music,
@@ -279,7 +280,7 @@ class Parts:
             ),
             upgrade=_upgrade,
         )
-        runner = web.AppRunner(app, access_log=None, handle_signals=False)
+        runner = web.AppRunner(app, access_log=None, handle_signals=False, keepalive_timeout=KEEP_ALIVE)
         await runner.setup()
         try:
             assert runner.server is not None  # noqa: S101 (set up just now)

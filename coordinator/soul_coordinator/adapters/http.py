@@ -29,8 +29,11 @@ from soul_coordinator.adapters.http_page import BUILT, NOTHING, add_page
 from soul_coordinator.music.folder import MusicFolder
 from soul_coordinator.music.tickets import Tickets
 
+KEEP_ALIVE: Final = 75.0
+"""Seconds that a connection may be silent between requests, and that a request's head may take: aiohttp's
+default is an hour, in which a few addresses could hold all connections that there are."""
+
 _THREADS: Final = 2
-"""Each login takes argon2's 64 MiB and some 50 ms of a core."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,7 @@ class HttpSettings:
     Attributes:
         public_url: the page's address for the world, where there is one.
         trusted_proxies: addresses and networks whose `X-Forwarded-For` counts.
+        allowed_origins: of pages elsewhere that may use the API.
         web_dir: a folder with the built page; None: the one that came with the package.
         login_ttl: how long a login's token lives, in seconds.
         music: a folder with music; looked through as long as the application runs.
@@ -63,6 +67,7 @@ class HttpSettings:
 
     public_url: str | None = None
     trusted_proxies: tuple[str, ...] = ()
+    allowed_origins: tuple[str, ...] = ()
     web_dir: Path | None = None
     login_ttl: int = LOGIN_TTL
     music: MusicFolder | None = None
@@ -89,7 +94,13 @@ def make_app(
     app.on_response_prepare.append(_headers(settings))
     threads = Threads("accounts", _THREADS)
     app.cleanup_ctx.append(threads.running)
-    door = Door(accounts, threads, trusted_proxies=settings.trusted_proxies, clock=clock)
+    door = Door(
+        accounts,
+        threads,
+        trusted_proxies=settings.trusted_proxies,
+        allowed_origins=settings.allowed_origins,
+        clock=clock,
+    )
     AccountsApi(accounts, door, threads, ttl=settings.login_ttl, clock=clock).add_to(app)
     tickets = Tickets(settings.music_key)
     MusicApi(accounts, door, settings.music, tickets, settings.elsewhere).add_to(app)

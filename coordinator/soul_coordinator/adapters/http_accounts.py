@@ -30,6 +30,9 @@ LOGINS_PER_MINUTE: Final = 5
 OPEN_INVITATIONS: Final = 20
 """Of one user, made through the API."""
 
+_PASSWORD_THREADS: Final = 2
+"""Each password takes argon2's 64 MiB and some 50 ms of a core."""
+
 _INVITATION_TTL: Final = 4 * 3600
 _INVITATION_LONGEST: Final = 30 * 24 * 3600
 _INVITATION_SCOPE: Final = (Scope.CONTROL, Scope.QUEUE)
@@ -43,6 +46,8 @@ class AccountsApi:
     def __init__(
         self, accounts: Accounts, door: Door, threads: Threads, *, ttl: int, clock: Callable[[], float]
     ) -> None:
+        # Not those of the rest: strangers who guess passwords keep nobody out who is signed in.
+        self._passwords = Threads("passwords", _PASSWORD_THREADS)
         self._accounts = accounts
         self._door = door
         self._threads = threads
@@ -51,6 +56,7 @@ class AccountsApi:
 
     def add_to(self, app: web.Application) -> None:
         """Route to them."""
+        app.cleanup_ctx.append(self._passwords.running)
         for name in ("login", "refresh", "logout", "invitations", "invite"):
             app.router.add_post(f"/api/{name}", getattr(self, name))
 
@@ -65,7 +71,7 @@ class AccountsApi:
         if wait:
             raise too_many(wait)
         try:
-            issued = await self._threads.call(
+            issued = await self._passwords.call(
                 lambda: self._accounts.login(user, password, device, ttl=self._ttl)
             )
         except Refused:

@@ -11,6 +11,8 @@ from aiohttp import web
 from soul_coordinator.accounts_errors import BadRequest, Refused, TooManyInvitations
 
 BODY_BYTES: Final = 16 * 1024
+BODY_SECONDS: Final = 10.0
+"""Within which a body has to be there."""
 
 # Our own words: the standard phrases change with Python's version.
 _PLAIN: Final = {
@@ -51,9 +53,15 @@ async def json_body(request: web.Request, *, most: int = BODY_BYTES) -> dict[str
     Raises:
         BadRequest: it is no JSON object.
         HTTPRequestEntityTooLarge: it is longer.
+        HTTPRequestTimeout: it does not come.
     """
     try:
-        body = json.loads(await request.clone(client_max_size=most).read())
+        async with asyncio.timeout(BODY_SECONDS):
+            given = await request.clone(client_max_size=most).read()
+    except TimeoutError:
+        raise error(web.HTTPRequestTimeout(), "timeout", "The body did not come in time.") from None
+    try:
+        body = json.loads(given)
     except (ValueError, RecursionError):
         body = None
     if not isinstance(body, dict):

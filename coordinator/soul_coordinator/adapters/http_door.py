@@ -70,19 +70,38 @@ class Door:
         threads: Threads,
         *,
         trusted_proxies: tuple[str, ...],
+        allowed_origins: tuple[str, ...],
         clock: Callable[[], float],
     ) -> None:
+        self._origins = frozenset(allowed_origins)
         self._accounts = accounts
         self._threads = threads
         self._callers = Callers(trusted_proxies)
         self._requests = Tries(REQUESTS_PER_MINUTE, 60, clock=clock, keys=1_000)
 
     def admit(self, request: web.Request) -> str:
-        """The caller's name, unless it asks too often."""
+        """The caller's name, unless it asks too often, or is a page of another server."""
+        if not self._may_ask(request):
+            raise forbidden("A page of another server may not ask for this.")
         caller = self._callers.name(request.remote, request.headers.getall("X-Forwarded-For", ()))
         if wait := self._requests.wait(caller):
             raise too_many(wait)
         return caller
+
+    def _may_ask(self, request: web.Request) -> bool:
+        """Whether it is no browser, or a page of our own or of `allowed_origins`.
+
+        Any page can have its visitor's browser send a POST. It could read no answer, but would guess
+        passwords from within the house, and use up the tries of those who live there.
+        """
+        origin = request.headers.get("Origin")
+        if origin is None or origin in self._origins:
+            return True
+        # Who could lie about the second one is no page.
+        hosts = request.headers.getall("Host", []) + request.headers.getall("X-Forwarded-Host", [])
+        return origin.partition("://")[2].lower() in {
+            host.strip().lower() for each in hosts for host in each.split(",")
+        }
 
     async def claims(self, request: web.Request) -> TokenClaims:
         """Of the bearer token that came along, and counts.

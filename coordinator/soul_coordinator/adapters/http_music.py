@@ -65,7 +65,10 @@ class Elsewhere:
             return track_id if f"{parts.scheme}://{parts.netloc}" in self.origins else None
         if self.template is None or track_id in {".", ".."}:
             return None
-        return self.template.replace("{track}", quote(track_id, safe=""))
+        try:
+            return self.template.replace("{track}", quote(track_id, safe=""))
+        except UnicodeEncodeError:  # half a character is no part of an address
+            return None
 
     def policy(self) -> str:
         """These servers, as a Content-Security-Policy names them."""

@@ -188,3 +188,15 @@ def test_invitations_that_do_not_count(accounts: Accounts, clock: Clock) -> None
             accounts.redeem(code, DEVICE)
     with pytest.raises(NoSuchUser):
         accounts.invite("bob", frozenset(), ttl=60)
+
+
+def test_a_guest_uses_up_its_own_tokens_only(accounts: Accounts) -> None:
+    accounts.add("alice", "secret")
+    guest = accounts.redeem(accounts.invite("alice", frozenset(), ttl=3_600).code, DEVICE)
+    for _ in range(99):
+        guest = accounts.refresh(guest.token)
+    with pytest.raises(Refused):
+        accounts.refresh(guest.token)
+    other = accounts.redeem(accounts.invite("alice", frozenset(), ttl=3_600).code, OTHER)
+    assert accounts.refresh(other.token).claims.role is Role.GUEST
+    assert accounts.login("alice", "secret").claims.role is Role.DEVICE

@@ -20,12 +20,12 @@ DEVICE = "00000000-0000-4000-8000-000000000001"
 class World:
     """A server, its accounts, and a clock for the limits."""
 
-    def __init__(self, folder: Path, settings: HttpSettings) -> None:
+    def __init__(self, folder: Path, settings: HttpSettings, *, hasher: PasswordHasher | None = None) -> None:
         self.now = 1_000.0
         self.health = Health(broker=True, coordinator=True)
         self.signer = TokenSigner(ec.generate_private_key(ec.SECP256R1()))
         self.database = folder / "db"
-        self.accounts = Accounts(self.database, self.signer, hasher=PasswordHasher(1, 8, 1))
+        self.accounts = Accounts(self.database, self.signer, hasher=hasher or PasswordHasher(1, 8, 1))
         self.accounts.add("alice", "secret")
         self.key = self.signer.key_for("streams")
         settings = replace(settings, music_key=self.key)
