@@ -8,6 +8,8 @@ import traceback
 from enum import IntEnum
 from typing import Protocol, runtime_checkable
 
+from soul_connect.cli.plain import plain
+
 
 class Exit(IntEnum):
     """The exit codes."""
@@ -40,7 +42,7 @@ class _UsageError(Protocol):
 
 def one_line(text: str) -> str:
     """A text as one sentence."""
-    line = " ".join(text.split())
+    line = plain(" ".join(text.split()))
     return line if not line or line[-1] in ".!?" else f"{line}."
 
 

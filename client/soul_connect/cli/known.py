@@ -23,6 +23,8 @@ _ID_CHARACTERS: Final = 8
 _FILE_BYTES: Final = 64 * 1024
 _SAFE: Final = frozenset("-_.+@%")
 """What no shell takes for more than it is, beside letters and digits."""
+_SPECIAL: Final = str.maketrans(dict.fromkeys("\\`$\"'", "_"))
+"""What zsh would obey in the text beside a word, which typer's script evaluates. Any guest has a name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +92,7 @@ def words(incomplete: str) -> list[tuple[str, str]]:
         word = word.lower() if lower else word
         presence = "online" if each.is_online else "offline"
         if word.startswith(incomplete):
-            offered.append((word, f"{each.name}, {each.kind}, {presence}"))
+            offered.append((word, f"{each.name.translate(_SPECIAL)}, {each.kind}, {presence}"))
     return offered
 
 

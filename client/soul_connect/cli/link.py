@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from soul_connect.cli.exits import CliError, Exit
+from soul_connect.cli.plain import plain
 
 if TYPE_CHECKING:
     from soul_connect.client import ConnectClient
@@ -176,5 +177,5 @@ def ask(server: Server, question: "Callable[[ConnectClient], Awaitable[None]]") 
 
 def say(text: str) -> None:
     """A line for people or scripts, on stdout."""
-    sys.stdout.write(text + "\n")
+    sys.stdout.write(plain(text) + "\n")
     sys.stdout.flush()

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from soul_connect.cli import show
 from soul_connect.cli.link import say
+from soul_connect.cli.plain import plain
 from soul_connect.cli.words import sentence
 
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ def _view(client: "ConnectClient", console: Console, notice: list[str]) -> Rende
     if not client.is_online:
         parts += [Text(""), Text("The connection was lost; it is tried again.", style="yellow")]
     elif notice:
-        parts += [Text(""), Text(notice[0], style="yellow")]
+        parts += [Text(""), Text(plain(notice[0]), style="yellow")]
     return Group(*parts)
 
 

@@ -6,7 +6,7 @@ import json
 import logging
 import signal
 import sys
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterator, MutableMapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 Part = Literal["serve", "broker", "coordinator"]
 
 _STOP_WITHIN: Final = 4.0
+_LOGGED: Final = 1_000
+"""Characters of one value that a log needs at most."""
 _log = structlog.get_logger("soul_connect")
 
 
@@ -158,6 +160,7 @@ def log_to_stderr(settings: ServerSettings) -> None:
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
+            _bounded,
             structlog.processors.format_exc_info,
             renderer,
         ],
@@ -165,5 +168,22 @@ def log_to_stderr(settings: ServerSettings) -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
+    # What a stranger sends to the port is no request: that is the stranger's trouble, and 20 lines each.
+    logging.getLogger("aiohttp.server").addFilter(_is_ours)
     # amqtt, aiohttp and paho speak through the standard library; their warnings are enough.
     logging.basicConfig(level=max(level, logging.WARNING), format="%(asctime)s %(name)s %(message)s")
+
+
+def _bounded(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """For structlog: no value of others makes a line long. A topic has 64 KiB."""
+    for name, value in event.items():
+        if isinstance(value, str) and len(value) > _LOGGED:
+            event[name] = f"{value[:_LOGGED]}..."
+    return event
+
+
+def _is_ours(record: logging.LogRecord) -> bool:
+    """Whether aiohttp speaks of our own mistake."""
+    from aiohttp.http_exceptions import HttpProcessingError  # noqa: PLC0415 (heavy; it is there by now)
+
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))

@@ -7,6 +7,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from soul_connect.cli.plain import plain
 from soul_connect.cli.words import ICONS, KINDS, ago, clock, name_of
 from soul_connect.titles import title
 from soul_protocol.models import Device, PlaybackState
@@ -52,7 +53,7 @@ def devices_view(
         style = "bold green" if is_active else ("" if device.is_online else "dim")
         table.add_row(
             mark,
-            Text(device.name, style=style, no_wrap=True, overflow="ellipsis"),
+            Text(plain(device.name), style=style, no_wrap=True, overflow="ellipsis"),
             Text(_kind(device), style="dim"),
             Text(_percent(device), style="" if device.is_online else "dim"),
             _presence(device, now_ms),
@@ -89,15 +90,16 @@ def status_view(
     """What plays, where it is, and how: three lines."""
     if state is None or state.track_id is None:
         place = name_of(state.device_id, devices) if state is not None else None
-        what = f"Nothing is queued on {place}." if place else "Nothing is playing."
+        what = f"Nothing is queued on {plain(place)}." if place else "Nothing is playing."
         return Text(f"{what}\nTo begin: soul-connect queue FILE --on DEVICE", style="dim")
     lines: list[RenderableType] = [_headline(state, icons), _progress(state, position_ms, width, icons)]
     lines.append(_footline(state, name_of(state.device_id, devices), width))
     if state.error is not None:
-        lines.append(Text(f"Could not play {title(state.error.track_id)} ({state.error.code}).", style="red"))
+        text = f"Could not play {title(state.error.track_id)} ({state.error.code})."
+        lines.append(Text(plain(text), style="red"))
     if not state.is_playing and state.paused_reason is not None:
         lines.append(
-            Text(_REASONS.get(state.paused_reason, f"Paused: {state.paused_reason}."), style="yellow")
+            Text(plain(_REASONS.get(state.paused_reason, f"Paused: {state.paused_reason}.")), style="yellow")
         )
     return Group(*lines)
 
@@ -132,7 +134,7 @@ def queue_view(state: PlaybackState | None, *, rows: int) -> RenderableType | No
     coming = state.queue[first : first + rows]
     if not coming:
         return None
-    lines = [Text(title(track), style="dim", no_wrap=True, overflow="ellipsis") for track in coming]
+    lines = [Text(plain(title(track)), style="dim", no_wrap=True, overflow="ellipsis") for track in coming]
     return Group(Text("Next", style="bold"), *lines)
 
 
@@ -142,7 +144,7 @@ def finding_view(text: str, advice: str | None, *, ok: bool) -> RenderableType:
     view = Table.grid(padding=(0, 1, 0, 0))
     view.add_column(width=3)
     view.add_column(overflow="fold")
-    view.add_row(Text(mark, style=style), text)
+    view.add_row(Text(mark, style=style), Text(plain(text)))
     if advice is not None:
         view.add_row("", Text(advice, style="yellow"))
     return view
@@ -158,7 +160,7 @@ def _headline(state: PlaybackState, icons: bool) -> Text:
     style = "bold green" if state.is_playing else "bold yellow"
     text = Text(no_wrap=True, overflow="ellipsis")
     text.append(f"{sign} ", style=style)
-    text.append(title(state.track_id or ""), style="bold")
+    text.append(plain(title(state.track_id or "")), style="bold")
     return text
 
 
@@ -188,7 +190,7 @@ def _footline(state: PlaybackState, place: str | None, width: int) -> Text:
     ]
     rest = "  ·  ".join(facts)
     room = max(8, min(width, MAX_WIDTH) - cell_len(rest) - 8)
-    name = place or "no device"
+    name = plain(place or "no device")
     text = Text("  ", no_wrap=True, overflow="ellipsis")
     text.append(name if cell_len(name) <= room else f"{set_cell_size(name, room - 1)}…", style="cyan")
     text.append(f"  ·  {rest}", style="dim")
