@@ -41,6 +41,11 @@ def _resolve(base, target):
     return root + target if target.startswith("/") else base.rsplit("/", 1)[0] + "/" + target
 
 
+def _quoted(path):
+    """A path as it may stand in a request: a space would end it, and a line break the whole line."""
+    return "".join([chr(byte) if 32 < byte < 127 else "%%%02X" % byte for byte in path.encode()])
+
+
 async def within(seconds, awaitable):
     """Its result in time.
 
@@ -161,7 +166,7 @@ async def _ask(url, headers, context):
     except (OSError, ValueError):  # ValueError: a certificate that is not trusted
         raise HttpError("unreachable") from None
     try:
-        lines = ["GET " + path + " HTTP/1.1", "Host: " + host, "Connection: close"]
+        lines = ["GET " + _quoted(path) + " HTTP/1.1", "Host: " + host, "Connection: close"]
         lines += [name + ": " + value for name, value in headers.items()]
         writer.write(("\r\n".join(lines) + "\r\n\r\n").encode())
         await within(STEP, writer.drain())
@@ -170,6 +175,8 @@ async def _ask(url, headers, context):
         await _close(writer)
         if isinstance(error, OSError) and not isinstance(error, HttpError):
             raise HttpError("unreachable") from None
+        if isinstance(error, (ValueError, MemoryError)):  # a head that is no text, or has no end
+            raise HttpError("bad_answer") from None
         raise
 
 

@@ -122,7 +122,7 @@ class WavSource:
             place += 8
             if name == b"data":
                 break
-            skipped += size + (size & 1)
+            skipped += 8 + size + (size & 1)
             if skipped > SKIPPED:
                 raise TrackError("bad_format")
             if name == b"fmt " and size <= 1024:

@@ -122,6 +122,7 @@ async def test_what_a_server_says_becomes_a_word():
         ("/x", {"raw": b"SSH-2.0\r\n"}, "bad_format"),
         ("/x", {"raw": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"}, "bad_format"),
         ("/x", {"raw": b"HTTP/1.1 200 OK\r\n" + b"a: b\r\n" * 3000 + b"\r\n"}, "bad_format"),
+        ("/x", {"raw": b"HTTP/1.1 200 OK\r\nServer: \xff\xfe\r\n\r\n"}, "bad_format"),
     ):
         server.faults = {path: fault}
         await fails(server, path, code)
@@ -135,6 +136,22 @@ async def test_what_a_server_says_becomes_a_word():
     await fails(server, "/x", "unreachable")
     assert split("http://nas:81/a/b?c=d") == ("http", "nas", 81, "/a/b?c=d")
     assert split("https://nas") == ("https", "nas", 443, "/")
+
+
+async def test_chunks_without_end_end():
+    server = await serving()
+    server.files["/a"] = wav(ramp(100), extra=b"junk\0\0\0\0" * 200)
+    wav_http.SKIPPED = 1000
+    await fails(server, "/a", "bad_format")
+    wav_http.SKIPPED = 1 << 20
+    server.stop()
+
+
+async def test_an_address_is_one_request_and_no_more():
+    server = await serving()
+    await fails(server, "/a b\r\nX: y\r\n\r\nPOST /\u00e9\x7f%20?c", "not_found")
+    assert server.asked == [("/a%20b%0D%0AX:%20y%0D%0A%0D%0APOST%20/%C3%A9%7F%20?c", None)], server.asked
+    server.stop()
 
 
 async def test_a_redirection_is_followed():
