@@ -1,5 +1,6 @@
 """What the HTTP server says where it does not do as asked: `{error, message}`, and never more."""
 
+import asyncio
 import json
 import math
 from collections.abc import Awaitable, Callable
