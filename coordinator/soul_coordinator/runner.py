@@ -29,8 +29,15 @@ from soul_coordinator.writer import Writer
 INBOX_MAX: Final = 20_000
 """Messages waiting to be decided; beyond it the newest are dropped, and their senders repeat them."""
 
+INBOX_BYTES: Final = 256 * 1024 * 1024
+INBOX_BYTES_OF_USER: Final = INBOX_BYTES // 4
+"""Likewise: a device may say 51 MB at once, and a few that flood leave room for everybody else."""
+
 BATCH_MAX: Final = 256
 """Events decided before one commit."""
+
+BATCH_BYTES: Final = 1024 * 1024
+"""Of messages, likewise: 256 of the largest would hold up everybody in this process for a second."""
 
 _TELLS: Final = (Reply, Execute, Publish, CloseConnection)
 
@@ -97,25 +104,38 @@ class Inbox:
 
     def __init__(self, counters: Counters) -> None:
         self._items: deque[tuple[str, bytes] | Event] = deque()
+        self._bytes = 0
+        self._bytes_of: dict[str, int] = {}
+        """Of each user of whom something waits."""
         self._waiter: asyncio.Future[None] | None = None
         self._counters = counters
 
     def deliver(self, topic: str, payload: bytes) -> None:
         """A message from the broker."""
-        self._put((topic, payload))
+        user, size = _weighed(topic, payload)
+        held = self._bytes_of.get(user, 0) + size
+        if held > INBOX_BYTES_OF_USER or self._bytes + size > INBOX_BYTES:
+            self._drop()
+        elif self._put((topic, payload)):
+            self._bytes += size
+            self._bytes_of[user] = held
 
     def post(self, event: Event) -> None:
         """An event of our own making."""
         self._put(event)
 
-    def _put(self, item: tuple[str, bytes] | Event) -> None:
+    def _put(self, item: tuple[str, bytes] | Event) -> bool:
         if len(self._items) >= INBOX_MAX:
-            self._counters.dropped += 1
-            if self._counters.dropped % 1_000 == 1:
-                _log.warning("inbox full, messages dropped", dropped=self._counters.dropped)
-            return
+            self._drop()
+            return False
         self._items.append(item)
         self._wake()
+        return True
+
+    def _drop(self) -> None:
+        self._counters.dropped += 1
+        if self._counters.dropped % 1_000 == 1:
+            _log.warning("inbox full, messages dropped", dropped=self._counters.dropped)
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
@@ -124,6 +144,8 @@ class Inbox:
     def clear(self) -> None:
         """Forget what came before a new start: its senders will repeat it."""
         self._items.clear()
+        self._bytes_of.clear()
+        self._bytes = 0
 
     async def wait(self, seconds: float | None) -> None:
         """Return when there is something, or after `seconds`. One waiter at a time."""
@@ -139,9 +161,28 @@ class Inbox:
             if timer is not None:
                 timer.cancel()
 
+    @property
+    def waiting(self) -> int:
+        """How many there are."""
+        return len(self._items)
+
     def take(self) -> tuple[str, bytes] | Event | None:
         """The oldest item; None when empty."""
-        return self._items.popleft() if self._items else None
+        if not self._items:
+            return None
+        item = self._items.popleft()
+        if isinstance(item, tuple):
+            user, size = _weighed(*item)
+            self._bytes -= size
+            self._bytes_of[user] -= size
+            if not self._bytes_of[user]:
+                del self._bytes_of[user]
+        return item
+
+
+def _weighed(topic: str, payload: bytes) -> tuple[str, int]:
+    """Whose message it is, the U of `soul/v1/U/...` (nothing else is subscribed to), and its bytes."""
+    return topic.split("/", 3)[2], len(topic) + len(payload)
 
 
 class Runner:
@@ -187,14 +228,19 @@ class Runner:
             effects, batch = self._decide()
             if effects:
                 await self._carry_out(effects, batch)
+            if self._inbox.waiting:
+                await asyncio.sleep(0)  # whoever floods us leaves a turn to everybody else
 
     def _decide(self) -> tuple[list[Effect], list[Event]]:
         effects: list[Effect] = []
         batch: list[Event] = []
+        left = BATCH_BYTES
         for _ in range(BATCH_MAX):
-            item = self._inbox.take()
+            item = self._inbox.take() if left > 0 else None
             if item is None:
                 break
+            if isinstance(item, tuple):
+                left -= len(item[1])
             event = event_of(*item, self._entropy) if isinstance(item, tuple) else item
             if event is not None:
                 batch.append(event)
