@@ -96,8 +96,12 @@ class Registry:
         self._away[session.key] = session
         mine = self._away_of_user.setdefault(session.key.user, OrderedDict())
         mine[session.key] = None
-        if len(mine) > self._hub.settings.sessions_per_user:
-            self.forget(self.sessions[next(iter(mine))])
+        settings = self._hub.settings
+        held = sum(self.sessions[key].held for key in mine)
+        while len(mine) > settings.sessions_per_user or (held > settings.sessions_bytes_of_user and mine):
+            oldest = self.sessions[next(iter(mine))]
+            held -= oldest.held
+            self.forget(oldest)
 
     def forget(self, session: Session) -> None:
         """Discard a session with its subscriptions and everything queued."""

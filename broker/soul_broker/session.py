@@ -106,6 +106,11 @@ class Session:
         """How many messages wait to be sent."""
         return len(self._queue or ())
 
+    @property
+    def held(self) -> int:
+        """Payload bytes of all of them."""
+        return self._inflight_bytes + self._queue_bytes
+
     def deliver(self, message: Publish, qos: int) -> int:
         """Send at QoS 1 or 2, or queue; the oldest are dropped where the queue is full.
 

@@ -65,6 +65,8 @@ class BrokerSettings:
     """A service has no such limit."""
     sessions_per_user: int = 128
     """Sessions kept for clients that are away; past it the oldest is forgotten."""
+    sessions_bytes_of_user: int = 64 * _MEBIBYTE
+    """What waits in them all together: each could hold its bounds of something else."""
     session_expiry: float = 24 * 3_600.0
     """How long the session of a client that is away is kept. amqtt's
     `session_expiry_interval`, where configured, goes before it."""

@@ -180,6 +180,24 @@ async def test_sessions_of_a_user_are_bounded(start: Start) -> None:
     assert running.broker.statistics.subscriptions_count == 2
 
 
+async def test_what_waits_for_clients_of_a_user_that_are_away_is_bounded(start: Start) -> None:
+    """Each session on its own would hold its bound of something else."""
+    running = await start(settings=replace(SETTINGS, sessions_bytes_of_user=250_000))
+    service = await running.service()
+    for number in range(5):
+        observer = await running.observer(client_id=f"o{number}", clean=False)
+        observer.send(wire.subscribe((STATE, 1)))
+        await observer.receive()
+        service.send(wire.publish(STATE, bytes([number]) * 100_000, qos=1, packet_id=number + 1))
+        await service.receive()
+        await observer.message()
+        observer.send(wire.unsubscribe(STATE), wire.DISCONNECT)
+        await observer.closed()
+    assert running.broker.statistics.sessions == 3  # the service's is one of them
+    again = await running.observer(client_id="o4", clean=False)
+    assert (await again.message()).payload == b"\4" * 100_000
+
+
 async def test_retained_messages_are_bounded(start: Start) -> None:
     running = await start(settings=replace(SETTINGS, retained_messages=2, sys_interval=0))
     service = await running.service()
