@@ -57,7 +57,11 @@ def player(
     ] = None,
     mpv_arg: Annotated[
         list[str] | None,
-        typer.Option("--mpv-arg", metavar="ARG", help="One more of mpv's options; may be repeated."),
+        typer.Option(
+            "--mpv-arg",
+            metavar="ARG",
+            help="One more of mpv's options, such as --tls-ca-file=FILE; may be repeated.",
+        ),
     ] = None,
     log: Annotated[
         Path | None,

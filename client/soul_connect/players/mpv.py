@@ -48,6 +48,8 @@ _ARGUMENTS = (
     "--prefetch-playlist=yes",
     "--load-scripts=no",
     "--ytdl=no",
+    # mpv believes any certificate, and whoever is in between would choose what is heard.
+    "--tls-verify=yes",
     "--audio-client-name=Soul Connect",
 )
 _LOAD_SECONDS = 10.0
@@ -62,7 +64,8 @@ class MpvEngine(Engine):
     Args:
         library: where ids that are no address are looked up, see `TrackResolver`.
         program: mpv's name or path.
-        arguments: more of mpv's options, such as `--audio-device=...`.
+        arguments: more of mpv's options, such as `--audio-device=...`, or `--tls-ca-file=FILE` where
+            tracks are on a server with a certificate of one's own.
     """
 
     supported_formats: ClassVar[tuple[str, ...]] = (
