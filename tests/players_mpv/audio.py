@@ -3,6 +3,7 @@
 import asyncio
 import json
 import math
+import socket
 import struct
 import subprocess
 import wave
@@ -102,10 +103,16 @@ class OtherHand:
                     return message.get("data")
 
 
+def _listens(path: Path) -> bool:
+    """The socket is there a moment before somebody listens."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        return probe.connect_ex(str(path)) == 0
+
+
 @asynccontextmanager
 async def other_hand(path: Path) -> AsyncIterator[OtherHand]:
     """Connect to mpv's `--input-ipc-server` at `path`."""
-    await until_async(path.is_socket)
+    await until_async(lambda: _listens(path))
     reader, writer = await asyncio.open_unix_connection(path)
     try:
         yield OtherHand(reader, writer)
