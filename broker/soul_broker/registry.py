@@ -28,11 +28,15 @@ class Registry:
         self._away_of_user: dict[str, OrderedDict[SessionKey, None]] = {}
 
     def has_room(self, admission: "Admission") -> bool:
-        """Whether one more connection of this user is allowed; a take-over always is."""
+        """Whether one more connection of this user in this role is allowed; a take-over always is.
+
+        By role: who may only look keeps no device out.
+        """
         if admission.service:
             return True
         held = self.users.get(admission.key.user, ())
-        if len(held) < self._hub.settings.connections_per_user:
+        most, role = self._hub.settings.connections_per_user, admission.key.role
+        if len(held) < most or sum(_role(each) == role for each in held) < most:
             return True
         former = self.sessions.get(admission.key)
         return former is not None and former.connection is not None
@@ -140,3 +144,7 @@ class Registry:
         del mine[session.key]
         if not mine:
             del self._away_of_user[session.key.user]
+
+
+def _role(connection: Connection) -> str | None:
+    return connection.session.key.role if connection.session else None

@@ -62,7 +62,7 @@ class BrokerSettings:
     """How long a refused CONNECT waits for its answer at most, where the same user name has been refused
     to the same address often within a minute; 0 for no delay. Who is admitted never waits."""
     connections_per_user: int = 64
-    """A service has no such limit."""
+    """In each role; a service has no such limit."""
     sessions_per_user: int = 128
     """Sessions kept for clients that are away; past it the oldest is forgotten."""
     sessions_bytes_of_user: int = 64 * _MEBIBYTE

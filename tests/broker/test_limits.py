@@ -139,6 +139,16 @@ async def test_connections_of_a_user_are_bounded(start: Start) -> None:
     assert running.broker.statistics.clients_connected == 4
 
 
+async def test_who_may_only_look_keeps_no_device_out(start: Start) -> None:
+    running = await start(settings=replace(SETTINGS, connections_per_user=2))
+    for number in range(2):
+        await running.observer(client_id=f"o{number}")
+    assert await running.refused("o3", "alice", mint("alice", "observer")) == b"\x20\x02\x00\x03"
+    await running.device()
+    await running.device()
+    assert await running.refused(new_device(), "alice", mint()) == b"\x20\x02\x00\x03"
+
+
 async def test_connections_in_all_are_bounded(start: Start) -> None:
     running = await start(settings=replace(SETTINGS, connections=2))
     first, _ = await running.raw(), await running.raw()
