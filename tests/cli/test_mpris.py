@@ -172,3 +172,14 @@ def test_without_a_bus_one_sentence(house: House) -> None:
     assert done.returncode == 2
     assert "there is no session bus" in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_track_with_characters_that_the_bus_forbids_is_shown_all_the_same(
+    house: House, desktop: Desktop, shown: Process
+) -> None:
+    house.play_in_the_kitchen("a\0b", "http://radio.example/\0\x1b[2J", "/music/\0.flac", C)
+    desktop.shows("metadata", "xesam:title", wanted="a?b")
+    for _ in range(3):
+        desktop.says("next")
+    desktop.shows("metadata", "xesam:title", wanted="three")
+    assert shown.returncode is None

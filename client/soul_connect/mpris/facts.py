@@ -65,9 +65,9 @@ def facts(state: PlaybackState | None, devices: tuple[Device, ...], *, is_online
         shuffle=state.shuffle,
         volume=state.volume,
         track=f"/org/soul_connect/track/{state.queue_rev}_{state.queue_position}",
-        title=title(state.track_id),
+        title=_sayable(title(state.track_id)),
         album=next((each.name for each in devices if each.id == state.device_id), None),
-        url=_url(state.track_id),
+        url=_sayable(_url(state.track_id)),
         length_us=state.duration_ms * 1_000 if state.duration_ms is not None else None,
         can_go_next=is_online and more,
         can_go_previous=is_online,
@@ -87,7 +87,12 @@ def jumped(expected_ms: int, position_ms: int) -> bool:
     return abs(position_ms - expected_ms) > JUMP_MS
 
 
-def _url(track_id: str) -> str | None:
+def _url(track_id: str) -> str:
     if "://" in track_id:
         return track_id
-    return Path(track_id).as_uri() if track_id.startswith("/") else None
+    return Path(track_id).as_uri() if track_id.startswith("/") else ""
+
+
+def _sayable(text: str) -> str | None:
+    """As the bus takes it, which hangs up on who sends a NUL; None where there is nothing."""
+    return text.replace("\0", "?") or None
