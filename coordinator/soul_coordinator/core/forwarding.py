@@ -14,6 +14,9 @@ from soul_protocol.errors import Code
 PENDING_MAX: Final = 256
 """Commands of one user that may wait for their devices; the rates keep honest users far below."""
 
+PENDING_QUEUES: Final = 32
+"""Of them, those that carry a queue: each may be a megabyte, here and in the database."""
+
 
 @dataclass(frozen=True, slots=True)
 class Projection:
@@ -94,7 +97,7 @@ def forward(
 ) -> bool:
     """Send a command to a device, and wait for its report. Returns whether there was room for it."""
     user = turn.user
-    if len(user.pending) >= PENDING_MAX:
+    if not _has_room(user, change):
         if not own:
             text = "too many commands wait for their devices"
             receipts.reject(turn, requester, request, Code.RATE_LIMITED, text)
@@ -119,6 +122,12 @@ def forward(
         receipts.accept(turn, requester, request)
     turn.execute(device.address, messages.execute(pending, device))
     return True
+
+
+def _has_room(user: User, change: QueueChange | None) -> bool:
+    if change is not None and sum(one.change is not None for one in user.pending.values()) >= PENDING_QUEUES:
+        return False
+    return len(user.pending) < PENDING_MAX
 
 
 def forward_own(turn: Turn, device: Device, command: Command, *, change: QueueChange | None = None) -> None:

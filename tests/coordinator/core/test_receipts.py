@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from coordinator.core.kit import QUEUE, House, Player
-from soul_coordinator.core.forwarding import PENDING_MAX
+from soul_coordinator.core.forwarding import PENDING_MAX, PENDING_QUEUES
 from soul_coordinator.core.receipts import DEVICES_KEPT
 from soul_protocol import limits
 
@@ -194,6 +194,16 @@ def test_pending_commands_are_bounded() -> None:
     kitchen.lose()
     kitchen.register(resume=True)
     assert len(house.core.users["ann"].pending) == PENDING_MAX
+
+
+def test_queues_that_wait_are_fewer() -> None:
+    house, _, phone = stage()
+    statuses: list[str] = []
+    for number in range(PENDING_QUEUES + 2):
+        statuses += phone.statuses(phone.command("set_queue", tracks=[str(number)], start_index=0))
+    assert statuses == ["accepted"] * PENDING_QUEUES + ["rejected/rate_limited"] * 2
+    assert phone.statuses(phone.command("pause")) == ["accepted"]
+    assert len(house.store.of("ann").pending) == PENDING_QUEUES + 1
 
 
 def test_answers_to_those_who_are_gone_are_kept_for_10_minutes_and_not_without_bound() -> None:
