@@ -95,7 +95,7 @@ OF_REQUESTS: Final = (
     Mistake(
         "skip twice on a double tap",
         "requests.py",
-        'command.get("expect_position") in {None, shown.queue_position} and ',
+        "place in {None, shown.queue_position} and ",
         "",
         "`expect_position` that is not current is `superseded`",
     ),
