@@ -30,15 +30,18 @@ _log = structlog.get_logger("soul_coordinator.http")
 class Threads:
     """A few threads for what blocks, and a bounded number of those who wait for one."""
 
-    def __init__(self, name: str, count: int) -> None:
+    def __init__(self, name: str, count: int, *, initializer: Callable[[], None] | None = None) -> None:
         self._name = name
+        self._initializer = initializer
         self._count = count
         self._executor: ThreadPoolExecutor | None = None
         self._waiting = 0
 
     async def running(self, _app: web.Application) -> AsyncIterator[None]:
         """As long as the application runs."""
-        self._executor = ThreadPoolExecutor(self._count, thread_name_prefix=self._name)
+        self._executor = ThreadPoolExecutor(
+            self._count, thread_name_prefix=self._name, initializer=self._initializer
+        )
         yield
         # What is under way may wait for a disk; the rest of the server ends meanwhile.
         await asyncio.to_thread(self._executor.shutdown, cancel_futures=True)
