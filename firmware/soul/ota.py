@@ -68,7 +68,7 @@ def verify(offer, key, running):
         outside = json.loads(offer)
         text = outside["manifest"].encode()
         mac = binascii.unhexlify(outside["mac"])
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RuntimeError, MemoryError):  # nested too deeply
         raise UpdateError("this is no update") from None
     if not same(hmac_sha256(key, text), mac):
         raise UpdateError("the update is not from who made this device")

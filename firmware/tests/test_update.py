@@ -83,6 +83,7 @@ def test_only_what_is_ours_whole_and_newer_is_taken():
     for path in ("boot.py", "soul/../boot.py", "soul/a/b.py", "soul/x.txt", "soul/.py/", "/soul/a.py"):
         assert "does not belong" in refused(offer(2, {path: b""}))
     assert "does not belong" in refused(offer(2, {}, **{"soul/a.py": ["0" * 64, 1 << 30]}))
+    assert refused(b"[" * 20_000 + b"]" * 20_000) == "this is no update"
 
 
 async def test_an_update_is_fetched_swapped_and_stays_once_online():
