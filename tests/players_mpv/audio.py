@@ -6,6 +6,7 @@ import math
 import socket
 import struct
 import subprocess
+import time
 import wave
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -119,3 +120,8 @@ async def other_hand(path: Path) -> AsyncIterator[OtherHand]:
     finally:
         writer.close()
         await writer.wait_closed()
+
+
+def latest(position_ms: int, since: float) -> float:
+    """Where the sound can be by now if it was at a position at a moment (monotonic, s)."""
+    return position_ms + (time.monotonic() - since) * 1_000 + 40
