@@ -239,12 +239,12 @@ class Connection:
         if hub.tap is not None:
             for packet in out:
                 hub.tap(self.session, packet, sent=True)
-        bound, _ = hub.settings.write_bounds(service=self.service)
-        if self._backlog is None and (len(out) == 1 or sum(map(len, out)) <= bound):
+        at_once = hub.settings.write_at_once
+        if self._backlog is None and (len(out) == 1 or sum(map(len, out)) <= at_once(service=self.service)):
             self.sent += hub.statistics.written(out, others, other_bytes)
             self.link.write(out)
             return
-        for piece in pieces(out, bound):
+        for piece in pieces(out, at_once(service=self.service)):
             if not self._write(piece):
                 return
 

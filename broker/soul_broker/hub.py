@@ -321,8 +321,7 @@ class Hub:
         self, connection: Connection, session: Session, messages: list[tuple[Publish, int]]
     ) -> None:
         """Send what is retained. Each is bytes of its own: no more of them are made than are written."""
-        bound, _ = self.settings.write_bounds(service=connection.service)
-        size = 0
+        size, bound = 0, self.settings.write_at_once(service=connection.service)
         for message, qos in messages:
             if session.connection is not connection:
                 return

@@ -100,3 +100,7 @@ class BrokerSettings:
         if service:
             return self.service_write_soft, self.service_write_hard
         return self.write_soft, self.write_hard
+
+    def write_at_once(self, *, service: bool) -> int:
+        """How much is given to a link before it is seen whether it takes more."""
+        return self.service_write_soft if service else self.write_soft
