@@ -29,7 +29,9 @@ class Projection:
     shuffle: bool
     repeat_mode: str
     stepped: bool
-    """Whether a forwarded command moves to another track, so that its position is near 0."""
+    """Whether a forwarded command moves to another track, of which nothing is known yet."""
+    position_ms: int | None = None
+    """Where in the track the latest forwarded command that says so puts the music."""
 
 
 def projection(user: User) -> Projection:
@@ -58,9 +60,13 @@ def projection(user: User) -> Projection:
             )
         match command["type"]:
             case "next" | "previous":
-                shown = replace(shown, queue_position=command["queue_position"], stepped=True)
-            case "set_queue":
-                shown = replace(shown, stepped=not command.get("keep_position"))
+                shown = replace(shown, queue_position=command["queue_position"], stepped=True, position_ms=0)
+            case "set_queue" if not command.get("keep_position"):
+                shown = replace(shown, stepped=True, position_ms=0)
+            case "seek":
+                shown = replace(shown, position_ms=command["position_ms"])
+            case "stop":
+                shown = replace(shown, position_ms=0)
             case "set_shuffle":
                 shown = replace(shown, shuffle=command["enabled"])
             case "set_repeat":

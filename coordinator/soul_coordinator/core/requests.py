@@ -190,7 +190,7 @@ def _resolve(turn: Turn, command: Command) -> tuple[Command | None, QueueChange 
     shown = projection(turn.user)
     match command["type"]:
         case "seek":
-            return {"type": "seek", "position_ms": _within_track(turn, command["position_ms"])}, None
+            return {"type": "seek", "position_ms": _within_track(turn, shown, command["position_ms"])}, None
         case "next":
             return _next(shown), None
         case "previous":
@@ -212,8 +212,8 @@ def _resolve(turn: Turn, command: Command) -> tuple[Command | None, QueueChange 
             return {"type": kind}, None
 
 
-def _within_track(turn: Turn, position_ms: int) -> int:
-    duration = turn.user.playback.duration_ms
+def _within_track(turn: Turn, shown: Projection, position_ms: int) -> int:
+    duration = None if shown.stepped else turn.user.playback.duration_ms
     return position_ms if duration is None else min(position_ms, duration)
 
 
@@ -231,7 +231,9 @@ def _previous(turn: Turn, shown: Projection) -> Command | None:
     if not shown.queue:
         return None
     place = shown.queue_position
-    here = 0 if shown.stepped else position.position_now(turn.user.playback, turn.now)
+    here = shown.position_ms
+    if here is None:
+        here = position.position_now(turn.user.playback, turn.now)
     if here <= limits.PREVIOUS_RESTARTS_AFTER:
         place = max(0, place - 1)
     return {"type": "previous", "queue_position": place}

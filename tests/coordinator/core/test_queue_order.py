@@ -106,6 +106,20 @@ def test_a_step_after_a_queue_that_goes_on_knows_how_long_it_plays() -> None:
     assert asked(kitchen)["queue_position"] == 1
 
 
+def test_a_step_after_a_seek_or_a_stop_counts_from_where_that_leads() -> None:
+    house, kitchen, phone = stage(5)
+    phone.command("seek", position_ms=60_000)
+    phone.command("previous")
+    assert asked(kitchen)["queue_position"] == 5
+    house, kitchen, phone = stage(5)
+    house.pass_time(60_000)
+    phone.ping()
+    kitchen.report(position_ms=60_000)
+    phone.command("stop")
+    phone.command("previous")
+    assert asked(kitchen)["queue_position"] == 4
+
+
 def test_a_step_counts_with_the_modes_that_were_forwarded() -> None:
     _, kitchen, phone = stage(7)
     phone.command("set_repeat", mode="all")
@@ -130,6 +144,14 @@ def test_a_seek_past_a_known_end_goes_to_the_end() -> None:
     phone.command("seek", position_ms=900_000)
     assert asked(kitchen)["position_ms"] == 900_000
     assert house.state()["duration_ms"] is None
+
+
+def test_a_seek_behind_a_step_is_one_in_the_track_that_this_leads_to() -> None:
+    """Nobody knows yet how long that is."""
+    _, kitchen, phone = stage(5)
+    phone.command("next")
+    phone.command("seek", position_ms=900_000)
+    assert asked(kitchen)["position_ms"] == 900_000
 
 
 def test_a_step_that_waits_beyond_a_queue_shortened_meanwhile() -> None:
