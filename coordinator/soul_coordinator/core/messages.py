@@ -12,7 +12,10 @@ from soul_protocol import limits
 from soul_protocol.errors import MEANING, Code
 
 _ENVELOPE: Final = 2_048
-"""Bytes of a windowed message that are not its queue."""
+"""Bytes of a windowed message that are not its queue, at least."""
+
+_AROUND: Final = 512
+"""Bytes around a state, and the devices beside it, at most."""
 
 LIMITS: Final[Message] = {
     "packet_bytes": limits.PACKET_BYTES,
@@ -52,28 +55,32 @@ def device(one: Device) -> Message:
     )
 
 
+def _size(part: object) -> int:
+    """How many bytes it takes as JSON."""
+    return len(json.dumps(part, ensure_ascii=False, separators=(",", ":")).encode())
+
+
 def windowed(
-    queue: tuple[str, ...], position: int, receiver: Device | None, beside: int = 0
+    queue: tuple[str, ...], position: int, receiver: Device | None, rest: int = 0
 ) -> tuple[list[str], Message]:
-    """The queue as `receiver` can take it with `beside` more bytes, and the fields that say which part."""
+    """The queue as `receiver` can take it beside `rest` bytes, and the fields that say which part."""
     cap = receiver.capabilities.max_payload_bytes if receiver is not None else None
     if cap is None:
         return list(queue), {}
-    offset, part = order.window(queue, position, max(0, cap - _ENVELOPE - beside))
+    offset, part = order.window(queue, position, max(0, cap - max(_ENVELOPE, rest)))
     return list(part), {"queue_offset": offset, "queue_length": len(queue)}
 
 
 def state(playback: Playback, receiver: Device | None = None, beside: int = 0) -> Message:
     """A `PlaybackState`; for a receiver with a payload limit, with a window of the queue."""
-    queue, part = windowed(playback.queue, playback.queue_position, receiver, beside)
     error = playback.error
-    return {
+    told: Message = {
         "device_id": playback.device_id,
         "track_id": playback.track_id,
         "position_ms": playback.position_ms,
         "position_at": playback.position_at,
         "is_playing": playback.is_playing,
-        "queue": queue,
+        "queue": [],
         "queue_position": playback.queue_position,
         "volume": playback.volume,
         "shuffle": playback.shuffle,
@@ -86,8 +93,11 @@ def state(playback: Playback, receiver: Device | None = None, beside: int = 0) -
         "paused_reason": playback.paused_reason,
         "error": None if error is None else {"code": error.code, "track_id": error.track_id},
         "applied": list(playback.applied),
-        **part,
     }
+    if receiver is not None and receiver.capabilities.max_payload_bytes is not None:
+        beside += _size(told) + _AROUND  # ids of tracks are long where they are addresses
+    told["queue"], part = windowed(playback.queue, playback.queue_position, receiver, beside)
+    return told | part
 
 
 def playback_state(playback: Playback, receiver: Device | None = None, request: str | None = None) -> Message:
@@ -117,13 +127,13 @@ def registered(
     receiver: Device, devices: Iterable[Device], playback: Playback, *, now: Instant, coordinator: str
 ) -> Message:
     """`registered`: the full snapshot."""
-    listed = [device(one) for one in devices]
-    beside = len(json.dumps(listed)) if receiver.capabilities.max_payload_bytes else 0
+    listed, own = [device(one) for one in devices], device(receiver)
+    beside = _size([*listed, own]) if receiver.capabilities.max_payload_bytes else 0
     return {
         "type": "registered",
         "conn": receiver.conn,
         "device_id": receiver.id,
-        "device": device(receiver),
+        "device": own,
         "devices": listed,
         "current_state": state(playback, receiver, beside),
         # A `register` that comes again may find another epoch, with another renderer.

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 
 import pytest
+from pydantic_core import to_json
 
 from coordinator.core.kit import House, Json, Player
 from soul_coordinator.core import order
@@ -21,6 +22,11 @@ def stage(start: int = 5_000) -> tuple[House, Player, Player]:
     dap.report(applied=[request], queue_position=start, track_id=TRACKS[start], is_playing=False)
     house.pass_time(limits.SECOND)
     return house, dap, phone
+
+
+def size(said: Json) -> int:
+    """In bytes, as it crosses the broker."""
+    return len(to_json(said))
 
 
 def is_window(part: Json, queue: str = "queue", *, around: int) -> None:
@@ -58,8 +64,33 @@ def test_every_queue_for_it_is_a_window_with_absolute_indexes() -> None:
     dap.outcome("ready", dap.last("prepare_playback")["transfer_id"])
     is_window(dap.last("start_playback")["state"], around=9_999)
     for said in dap.heard:
-        assert len(json.dumps(said)) <= CAP, said["type"]
+        assert size(said) <= CAP, said["type"]
     assert house.state()["queue"] == TRACKS
+
+
+def test_the_longest_ids_of_tracks_leave_the_messages_within_the_limit() -> None:
+    """Addresses: the current one, and one that could not be played."""
+    house = House()
+    formats = ["flac", "mp3", "wav", "ogg", "opus", "aac", "m4a", "alac", "aiff", "wavpack", "ape", "dsf"]
+    dap = house.device("音" * 64, max_payload_bytes=8_192, supported_formats=formats)
+    phone = house.device("Phone")
+    tracks = [f"http://nas/{'x' * 242}{n:03}" for n in range(200)]
+    requests = [dap.command("set_queue", tracks=tracks, start_index=100)]
+    dap.report(applied=requests, queue_position=100, track_id=tracks[100])
+    for _ in range(limits.APPLIED_IDS):
+        request = phone.command("seek", position_ms=2**52)
+        error = {"code": "x" * 64, "track_id": tracks[99]}
+        dap.report(applied=[request], error=error, position_ms=2**52, duration_ms=2**53 - 1)
+    dap.register(resume=True)
+    dap.ask("query", "request_state")
+    phone.command("set_queue", tracks=tracks, start_index=50)
+    phone.playing(tracks, 150)
+    house.pass_time(limits.SECOND)
+    phone.transfer(dap)
+    dap.outcome("ready", dap.last("prepare_playback")["transfer_id"])
+    kinds = {said["type"] for said in dap.heard if size(said) > 2_048}
+    assert kinds >= {"registered", "playback_state", "execute_command", "prepare_playback", "start_playback"}
+    assert max(size(said) for said in dap.heard) <= 8_192
 
 
 def test_a_shuffle_comes_as_a_window_too() -> None:
@@ -68,7 +99,7 @@ def test_a_shuffle_comes_as_a_window_too() -> None:
     command = dap.executed()["command"]
     assert (command["queue_offset"], command["queue_length"], command["queue_position"]) == (0, 10_000, 0)
     assert command["queue"][0] == TRACKS[5_000]
-    assert len(json.dumps(dap.executed())) <= CAP
+    assert size(dap.executed()) <= CAP
     dap.report(applied=[request], shuffle=True, queue_position=0, track_id=TRACKS[5_000])
     assert house.state()["queue"][: len(command["queue"])] == command["queue"]
     assert sorted(house.state()["queue"]) == TRACKS
