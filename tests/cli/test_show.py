@@ -109,6 +109,7 @@ def test_the_bar_fills() -> None:
 
 def test_what_is_wrong_is_said() -> None:
     broken = state(
+        3,
         is_playing=False,
         paused_reason="device_offline",
         error=TrackError(code="bad_format", track_id="/music/bad.flac"),
@@ -118,6 +119,10 @@ def test_what_is_wrong_is_said() -> None:
     lines = show.status_lines(broken, devices(), 0)
     assert "error: bad_format /music/bad.flac" in lines
     assert "paused because: device_offline" in lines
+    back = draw(
+        show.status_view(state(0, is_playing=False, paused_reason="device_offline"), devices(), 0, width=80)
+    )
+    assert "went offline" not in back.text
 
 
 def test_nothing_to_show() -> None:

@@ -27,7 +27,12 @@ def device(name: str, number: int) -> Device:
     )
 
 
-DEVICES = (device("Kitchen", 0xA1), device("Kitchen (2)", 0xA2), device("Straße", 0xB3))
+DEVICES = (
+    device("Kitchen", 0xA1),
+    device("Kitchen (2)", 0xA2),
+    device("Straße", 0xB3),
+    device("Küche", 0xC4),
+)
 
 
 @pytest.mark.parametrize(
@@ -39,6 +44,7 @@ DEVICES = (device("Kitchen", 0xA1), device("Kitchen (2)", 0xA2), device("Straße
         ("STRASSE", "Straße"),
         ("str", "Straße"),
         ("000000b3", "Straße"),
+        ("ku\u0308che", "Küche"),
         ("000000A2-0000-4000-8000-000000000000", "Kitchen (2)"),
     ],
 )

@@ -97,11 +97,19 @@ def status_view(
     if state.error is not None:
         text = f"Could not play {title(state.error.track_id)} ({state.error.code})."
         lines.append(Text(plain(text), style="red"))
-    if not state.is_playing and state.paused_reason is not None:
-        lines.append(
-            Text(plain(_REASONS.get(state.paused_reason, f"Paused: {state.paused_reason}.")), style="yellow")
-        )
+    why = _why_paused(state, devices)
+    if why is not None:
+        lines.append(Text(plain(why), style="yellow"))
     return Group(*lines)
+
+
+def _why_paused(state: PlaybackState, devices: Iterable[Device]) -> str | None:
+    """Why the music stopped by itself, as long as that matters: a device that is back waits for `play`."""
+    reason = state.paused_reason
+    if state.is_playing or reason is None:
+        return None
+    back = any(each.is_online for each in devices if each.id == state.device_id)
+    return None if reason == "device_offline" and back else _REASONS.get(reason, f"Paused: {reason}.")
 
 
 def status_lines(state: PlaybackState | None, devices: Iterable[Device], position_ms: int) -> list[str]:

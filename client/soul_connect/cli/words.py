@@ -1,5 +1,6 @@
 """The contract's values in words: times, tracks, devices."""
 
+import unicodedata
 from collections.abc import Iterable
 from typing import Final
 
@@ -48,7 +49,8 @@ def find_device(wanted: str, devices: Iterable[Device]) -> Device:
         CliError: none, or more than one.
     """
     known = list(devices)
-    text = wanted.strip().casefold()
+    # Names are composed (NFC); what is typed or pasted need not be.
+    text = unicodedata.normalize("NFC", wanted.strip()).casefold()
     exact = [each for each in known if text in {each.id, each.name.casefold()}]
     beginning = [each for each in known if each.name.casefold().startswith(text) or each.id.startswith(text)]
     found = exact or (beginning if text else [])
