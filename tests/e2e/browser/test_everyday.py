@@ -60,6 +60,16 @@ def test_shuffle_and_repeat(screen: Screen, house: House) -> None:
     screen.button("Shuffle").click()
     until(lambda: house.state.shuffle)
     expect(screen.button("Shuffle")).to_have_attribute("aria-pressed", "true")
+    shuffled = list(house.state.queue)
+    screen.page.locator(".queue .pick").nth(2).click()  # to another track: the order stays
+    until(lambda: house.state.track_id == shuffled[2])
+    assert list(house.state.queue) == shuffled
+    screen.page.locator(".queue .row").nth(2).hover()
+    screen.page.locator(".queue .row").nth(2).get_by_role("button", name=re.compile("Remove")).click()
+    left = [track for track in shuffled if track != shuffled[2]]
+    until(lambda: list(house.state.queue) == left)
+    screen.button("Shuffle").click()
+    until(lambda: list(house.state.queue) == [track for track in house.album if track in left])
     for name, mode in (("off", "all"), ("the whole queue", "one"), ("this track", "off")):
         screen.button(f"Repeat: {name}").click()
         until(lambda wanted=mode: house.state.repeat_mode == wanted)  # type: ignore[misc]

@@ -76,7 +76,7 @@ export function jumpTo(index: number): void {
   const now = state.value;
   if (now === null) return;
   sound(() => {
-    void connect().setQueue(now.queue, index);
+    goTo(now.queue, index);
     if (!playing.value) void connect().play();
   });
 }
@@ -88,7 +88,7 @@ export function removeAt(index: number): void {
   if (index !== now.queue_position) {
     setQueue(rest, now.queue_position - (index < now.queue_position ? 1 : 0));
   } else {
-    void connect().setQueue(rest, Math.max(0, Math.min(index, rest.length - 1)));
+    goTo(rest, Math.max(0, Math.min(index, rest.length - 1)));
   }
 }
 
@@ -104,13 +104,20 @@ export function move(from: number, to: number): void {
   setQueue(queue, current);
 }
 
+/** Another track of the queue, from its start. The order stays as it is drawn, shuffled or not. */
+function goTo(tracks: readonly string[], index: number): void {
+  const goesOn = tracks[index] === state.value?.track_id;
+  setQueue(tracks, index);
+  if (goesOn) void connect().seek(0);
+}
+
 export function clearQueue(): void {
   void connect().setQueue([], 0);
 }
 
 /**
- * Change the queue under the music. Somebody else's change in the meantime wins, unless one of ours is
- * under way: then the number we know is not the newest anyway.
+ * Change the queue, under the music where the current track stays. Somebody else's change in the meantime wins, unless
+ * one of ours is under way: then the number we know is not the newest anyway.
  */
 function setQueue(tracks: readonly string[], current: number): void {
   const now = state.value;
