@@ -11,7 +11,7 @@ import machine  # noqa: E402
 from soul.app import main  # noqa: E402
 
 if main():
-    # It ends where it must not go on (no settings, an id that is in use elsewhere), or by an error that
-    # nobody foresaw. A while later it is tried again, from the start.
+    # It ends without settings, or by an error that nobody foresaw. A while later it is tried again, from
+    # the start.
     time.sleep(30)
     machine.reset()

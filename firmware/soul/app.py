@@ -146,12 +146,21 @@ class App:
         self.dap.down()
         self._turn.set()
 
+    def _is_displaced(self):
+        return self.dap.session.phase == sessions.DISPLACED
+
     def _pressed(self, button):
+        if self._is_displaced():
+            self._machine.reset()
         self.dap.pressed(button)
         self._turn.set()
 
     async def _before(self, link):
         """A network and the time, before TLS: certificates have dates, and there is no battery."""
+        while self._is_displaced():
+            # Until someone presses a button: each would throw the other out, for ever.
+            link.tell("offline")
+            await asyncio.sleep(1)
         self.dap.attempt()
         link.tell("wifi")
         await self._wifi.up(alive=lambda: link.tell("wifi"))
@@ -196,10 +205,9 @@ class App:
             self.link.playing = dap.renderer.table.playing
             self._keeper.look()
             self._show()
-            if dap.session.phase == sessions.DISPLACED:
-                await self.link.close()
-                return
-            if dap.session.phase == sessions.ONLINE:
+            if self._is_displaced():
+                dap.renderer.table.pause()
+            elif dap.session.phase == sessions.ONLINE:
                 self._update.succeeded()
             elif self._update.overdue():
                 self._machine.reset()
@@ -248,7 +256,7 @@ class App:
         await self.link.close()
 
     async def run(self):
-        """For ever. Ends only where this id is in use elsewhere, or when cancelled."""
+        """For ever. Ends only when cancelled."""
         watchdog = self._machine.WDT(timeout=TIMEOUT)
         beats = {"link": lambda: self.link.beat, "audio": self.engine.beat, "player": lambda: self._beat}
         supervisor = Supervisor(watchdog, beats)
