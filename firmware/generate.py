@@ -32,7 +32,7 @@ CODES: Final = (
 MESSAGES: Final[tuple[type[Wire], ...]] = (
     down.ExecuteCommand, down.PreparePlayback, down.StartPlayback, down.StopPlayback, down.Registered,
     down.Pong, down.CommandResult, down.Error, down.PlaybackStateMessage, down.Position, down.Notice,
-    down.CoordinatorStatus,
+    down.DeviceOffline, down.CoordinatorStatus,
 )  # fmt: skip
 
 COMMANDS: Final[tuple[type[Wire], ...]] = (

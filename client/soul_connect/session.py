@@ -79,11 +79,13 @@ ARRIVING_SPREAD: Final = 1_000
 class Offer:
     """What a renderer brings along when it registers.
 
-    `last_known_state` with `is_playing` says that it has gone on playing without us.
+    `last_known_state` with `is_playing` says that it has gone on playing without us. Without
+    `resume` no music starts by itself: what was done at the device meanwhile stands.
     """
 
     volume: float
     last_known_state: LastKnownState | None
+    resume: bool = True
 
 
 class Session:
@@ -329,18 +331,18 @@ class Session:
     # Inside
 
     def _register(self, now: float) -> None:
-        description, last = self.identity.description, None
+        description, last, resume = self.identity.description, None, False
         if self.offer is not None:
             offer = self.offer(now)
             description = description.model_copy(update={"volume": offer.volume})
-            last = offer.last_known_state
+            last, resume = offer.last_known_state, offer.resume
         self.register_sent = now
         self.arrival.sent(now)
         self.say(
             Register(
                 conn=self.arrival.conn,
                 device=description,
-                resume=True if self.offer is not None else None,
+                resume=resume or None,
                 last_known_state=last,
                 ephemeral=True if self.identity.ephemeral else None,
             ),

@@ -67,6 +67,7 @@ MESSAGES = {
     "playback_state": "state:o id:s?",
     "position": "epoch:i sequence:i device_id:s position_ms:i position_at:i is_playing:b",
     "notice": "level:s code:s message:s",
+    "device_offline": "device_id:s reason:s",
     "coordinator_status": "coordinator:s online:b started_at:i",
 }
 

@@ -26,6 +26,7 @@ from soul.contract import (
     PROTOCOL_VERSION,
     RATE_LIMITED,
     STATE,
+    TIMEOUT,
     UP_COMMAND,
     UP_DISCONNECT,
     UP_OUTCOME,
@@ -97,7 +98,7 @@ class Dap:
             down + DOWN_EXECUTE: _ORDERS,
             down + DOWN_REPLY: ("registered", "pong", "command_result", "error", "playback_state"),
             base + "/all/" + ALL_POSITION: ("position",),
-            base + "/all/" + ALL_EVENT: ("notice",),
+            base + "/all/" + ALL_EVENT: ("notice", "device_offline"),
             COORDINATOR: ("coordinator_status",),
         }
         self.topics = [
@@ -218,6 +219,11 @@ class Dap:
     def _on_position(self, message):
         self.renderer.saw(message["epoch"], message["device_id"])
 
+    def _on_device_offline(self, message):
+        if message["device_id"] == self.device and message["reason"] == TIMEOUT:
+            # The connection is there, and what it carried was lost: by silence alone nobody is gone.
+            self._not_registered()
+
     def _on_notice(self, message):
         self.notice = message["message"]
 
@@ -335,9 +341,13 @@ class Dap:
         """A local moment on the coordinator's clock; None before the first contact."""
         return self.clock.at(moment)
 
+    def is_heard(self):
+        """Whether anybody can be told anything."""
+        return self.session.phase == sessions.ONLINE
+
     def say_state(self, report, qos):
         """Publish a report; false if nobody can be told. A full report is due after arrival then."""
-        if self.session.phase != sessions.ONLINE:
+        if not self.is_heard():
             return False
         report["conn"] = self.session.conn
         self._publish(UP_STATE, report, qos)
@@ -380,7 +390,7 @@ class Dap:
         device = {"name": self._config["name"], "device_type": DEVICE_TYPE, "capabilities": able}
         device["volume"] = volume
         message = {"type": "register", "conn": self.session.conn, "device": device}
-        message["resume"], message["protocol"] = True, PROTOCOL_VERSION
+        message["resume"], message["protocol"] = self.renderer.resumes(), PROTOCOL_VERSION
         last = self.renderer.last_known()
         if last is not None:
             message["last_known_state"] = last

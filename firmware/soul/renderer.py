@@ -15,6 +15,7 @@ Moments without a word are ms of `soul.clock.Uptime`; server moments are the coo
 
 from soul.contract import COMMANDS, INVALID_COMMAND, NOT_ACTIVE, TICK_EVERY, TIMEOUT
 from soul.deck import Deck
+from soul.engine import ENDED
 from soul.execution import execute
 from soul.handover import Handover, position_at
 from soul.ledger import Ledger
@@ -50,6 +51,7 @@ class Renderer:
         self._seq = 0
         self._claiming = False
         self._unclaimed = False  # pressed while nobody could be told
+        self._stands = False  # done here while nobody could be told: no music starts by itself after it
         self._tick_at = None
         self._held_until = None  # a report waits for a load
         self._handover = Handover(self, station)
@@ -63,7 +65,7 @@ class Renderer:
     def arrived(self, registered, repeated=False):
         """Registered, for the first time or again; `repeated`: the answer to a repetition."""
         self._handover.drop()
-        self._last_known = None
+        self._last_known, self._stands = None, False
         state = self.state = registered["current_state"]
         # Not the maximum: a coordinator restored from a backup counts from there.
         self.highest = state["epoch"]
@@ -145,6 +147,8 @@ class Renderer:
         elif not self.table.loading:
             self._handover.loaded()
         self.report()
+        if kind == ENDED and self.table.deck.following() is None:
+            self._done_here()
 
     def play_here(self, state=None):
         """Someone presses play on this device: go on with what there is, else with a canonical state.
@@ -169,18 +173,21 @@ class Renderer:
         self._handover.finish()
         self.table.pause()
         self.report()
+        self._done_here()
 
     def step_here(self, index):
         """Someone presses next or previous on this device."""
         self._handover.finish()
         self.table.go_to(index, self.table.playing)
         self.report()
+        self._done_here()
 
     def seek_here(self, position_ms):
         """Someone seeks on this device."""
         self._handover.finish()
         self.table.seek(position_ms)
         self.report()
+        self._done_here()
 
     def volume_here(self, volume):
         """Someone turns the volume on this device."""
@@ -204,6 +211,10 @@ class Renderer:
             self._send(tick=False)
         if self._tick_at is not None and self._tick_at <= now:
             self.report(tick=True)
+
+    def resumes(self):
+        """Whether music may start by itself at the next arrival."""
+        return self.table.playing or not self._stands
 
     def last_known(self):
         """What to bring along when registering; None for nothing."""
@@ -265,6 +276,10 @@ class Renderer:
             state["error"] = table.error
         return state
 
+    def _done_here(self):
+        if self.epoch is not None and not self._station.is_heard():
+            self._stands = True
+
     # Inside: commands
 
     def _execute(self, order):
@@ -299,9 +314,9 @@ class Renderer:
                 return NOT_ACTIVE
             self.epoch = epoch
             self._handover.forget_prepared()
+            if self.table.track is None and not self.table.deck.length and state is not None:
+                self.table.deck = Deck.of(state)
         self._handover.finish()
-        if self.table.track is None and not self.table.deck.length and state is not None:
-            self.table.deck = Deck.of(state)
         if state is not None and kind in ("set_queue", "set_shuffle", "set_window"):
             state["queue"] = ()  # it is another one from now on
         resume_at = 0

@@ -144,6 +144,20 @@ def test_not_registered_and_another_coordinator_mean_to_register_again():
     assert len(rig.heard("register")) == 4
 
 
+def test_offline_by_silence_alone_is_undone_by_registering_again():
+    rig = Rig()
+    rig.arrive()
+    gone = {"type": "device_offline", "device_id": DEVICE, "reason": "connection_lost"}
+    rig.tell("soul/v1/alice/all/event", gone)
+    gone["reason"], gone["device_id"] = "timeout", OTHER
+    rig.tell("soul/v1/alice/all/event", gone)
+    assert len(rig.heard("register")) == 1
+    gone["device_id"] = DEVICE
+    rig.tell("soul/v1/alice/all/event", gone)
+    first, second = rig.heard("register")
+    assert first["conn"] == second["conn"]
+
+
 def test_a_late_snapshot_of_an_earlier_coordinator_is_none():
     rig = Rig()
     rig.arrive()

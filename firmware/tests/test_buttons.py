@@ -92,6 +92,43 @@ def test_play_and_pause_on_the_active_one_are_local_and_reported():
     assert rig.heard("transfer") == [] and rig.heard("query") == []
 
 
+def test_what_is_pressed_while_nobody_can_be_told_is_not_undone_by_music_that_starts_by_itself():
+    for buttons, resumes in (
+        ((), True),
+        (("play",), False),  # paused
+        (("play", "next"), False),
+        (("play", "play"), True),
+        (("louder",), True),
+    ):
+        rig = Rig()
+        rig.playing(TRACKS)
+        rig.dap.down()
+        for button in buttons:
+            rig.run(100)
+            rig.dap.pressed(button)
+        rig.connect()
+        assert rig.heard("register")[-1]["resume"] is resumes, buttons
+        rig.register(state_of(DEVICE, TRACKS, epoch=1, position_ms=50))
+        rig.dap.down()
+        rig.connect()
+        assert rig.heard("register")[-1]["resume"] is True, "told by now"
+
+
+def test_a_queue_that_came_to_its_end_while_away_is_over():
+    rig = Rig()
+    rig.playing(["a?duration_ms=2000"])
+    rig.dap.down()
+    rig.run(3_000)
+    rig.connect()
+    assert rig.heard("register")[-1]["resume"] is False
+    rig = Rig()
+    rig.playing(["a?break_ms=2000"])
+    rig.dap.down()
+    rig.run(3_000)
+    rig.connect()
+    assert not table(rig).playing and rig.heard("register")[-1]["resume"] is True
+
+
 def test_next_and_previous():
     rig = Rig()
     rig.playing(TRACKS)

@@ -32,6 +32,15 @@ def test_a_queue_and_play_make_it_the_active_one_and_are_reported_at_once():
     assert abs(state["position_at"] - rig.server()) <= 20
 
 
+def test_a_queue_that_was_cleared_is_not_played():
+    rig = Rig()
+    rig.arrive(state_of(DEVICE, TRACKS, epoch=1))
+    rig.run(20)
+    rig.command("set_queue", tracks=[], start_index=0, queue_rev=2)
+    id = rig.command("play")
+    assert refused(rig) == {id: "unsupported"} and table(rig).track is None
+
+
 def test_seq_counts_from_1_in_each_conn():
     rig = Rig()
     rig.playing()

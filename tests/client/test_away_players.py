@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from client.simulation import World, device_id, world
+from client.simulation import Stage, World, device_id, world
 from client.virtual_time import after, simulated, until
 from soul_connect.device_file import DeviceFile
 
@@ -181,3 +181,92 @@ async def test_play_pressed_without_a_server_is_claimed_when_it_is_back() -> Non
             assert remote.state.is_playing
             assert remote.state.queue == ALBUM
             assert kitchen.engine.playing
+
+
+async def _away_for_a_while(here: World, kitchen: Stage) -> None:
+    """Until the others see that it is offline."""
+    here.broker.unreachable.add(kitchen.id)
+    here.broker.lose(here.broker.links[kitchen.id], by_peer=True)
+    await until(lambda: not kitchen.player.client.is_online)
+    await after(10)
+
+
+async def _back(here: World, kitchen: Stage) -> None:
+    here.broker.unreachable.clear()
+    await until(lambda: kitchen.player.client.is_online)
+    await after(10)
+
+
+@simulated
+async def test_who_was_paused_by_hand_while_away_stays_paused_where_it_is() -> None:
+    async with world() as here:
+        kitchen = here.player(1)
+        await until(lambda: kitchen.player.client.is_online)
+        await _kitchen_plays(here)
+        await after(5)
+        await _away_for_a_while(here, kitchen)
+        await kitchen.engine.press_pause()
+        position = await kitchen.engine.position_ms()
+        assert position > 15_000
+        await _back(here, kitchen)
+        assert not kitchen.engine.playing
+        assert await kitchen.engine.position_ms() == position
+        async with here.client() as remote:
+            state = await remote.playback_state()
+            assert (state.is_playing, state.position_ms) == (False, position)
+            # What it was told of since counts as before: a cut alone stops no music.
+            await remote.play()
+            await after(5)
+            await _away_for_a_while(here, kitchen)
+            await _back(here, kitchen)
+            assert kitchen.engine.playing
+
+
+@simulated
+async def test_a_queue_that_came_to_its_end_while_away_is_not_played_again() -> None:
+    async with world() as here:
+        kitchen = here.player(1)
+        await until(lambda: kitchen.player.client.is_online)
+        async with here.client() as remote:
+            await remote.set_queue(["short?duration_ms=8000"], target_device=kitchen.id)
+            await remote.play()
+            await _away_for_a_while(here, kitchen)
+            assert not kitchen.engine.playing
+            await _back(here, kitchen)
+            assert [line["event"] for line in here.log].count("play") == 1
+            state = await remote.playback_state()
+            assert (state.is_playing, state.position_ms) == (False, 0)
+
+
+@simulated
+async def test_music_that_broke_off_while_away_goes_on_by_itself() -> None:
+    """Nobody wanted that it stops: its server was as far away as ours."""
+    async with world() as here:
+        kitchen = here.player(1)
+        await until(lambda: kitchen.player.client.is_online)
+        async with here.client() as remote:
+            await remote.set_queue(["far?break_ms=8000"], target_device=kitchen.id)
+            await remote.play()
+            await after(3)
+            await _away_for_a_while(here, kitchen)
+            assert not kitchen.engine.playing
+            here.broker.unreachable.clear()
+            await until(lambda: kitchen.engine.playing)
+
+
+@simulated
+async def test_what_was_put_on_by_hand_while_away_is_the_queue_afterwards() -> None:
+    async with world() as here:
+        kitchen = here.player(1)
+        await until(lambda: kitchen.player.client.is_online)
+        await _kitchen_plays(here)
+        await _away_for_a_while(here, kitchen)
+        assert await kitchen.player.play_here(["x", "y", "z"], start_index=1)
+        await after(10)  # the claim is given up
+        await _back(here, kitchen)
+        assert kitchen.engine.playing
+        async with here.client() as remote:
+            state = await remote.playback_state()
+            assert (state.track_id, state.queue, state.queue_position) == ("y", ("x", "y", "z"), 1)
+            await remote.next()
+            assert kitchen.engine.track == "z"

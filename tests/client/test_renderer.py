@@ -4,13 +4,16 @@ import asyncio
 import json
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydantic_core import to_json
 
 from client.simulation import Stage, World, device_id, world
 from client.virtual_time import after, simulated, until
 from soul_connect.client import ConnectClient
-from soul_connect.errors import SoulConnectError
+from soul_connect.errors import RejectedError, SoulConnectError
+from soul_connect.players.engine import Advanced, TrackEnded
 from soul_protocol.commands import RepeatMode
 
 EXECUTE = f"soul/v1/alice/device/{device_id(1)}/down/execute"
@@ -40,7 +43,7 @@ async def test_a_device_with_little_memory_plays_a_long_queue_in_order() -> None
             assert remote.state is not None
             assert remote.state.queue == queue
             assert remote.state.queue_position == 299
-            sizes = [len(json.dumps(one)) for topic, one in here.broker.sent if topic == EXECUTE]
+            sizes = [len(to_json(one)) for topic, one in here.broker.sent if topic == EXECUTE]
             assert max(sizes) <= 4_096
             await remote.set_repeat(RepeatMode.ALL)
             await remote.set_shuffle(True)
@@ -48,6 +51,81 @@ async def test_a_device_with_little_memory_plays_a_long_queue_in_order() -> None
             await until(lambda: remote.state is not None and remote.state.queue_position == 150, seconds=700)
             assert remote.state.queue_position == 150
             assert small.engine.track == remote.state.queue[150]
+
+
+@simulated
+async def test_who_played_on_with_a_window_goes_on_with_the_one_that_it_finds() -> None:
+    """The coordinator counts on it from then on, and sends the next one before its edge only."""
+    async with world() as here:
+        small = here.player(1, max_payload_bytes=4_096)
+        async with here.client() as remote:
+            queue = tuple(f"{number:04d}-{'x' * 60}?duration_ms=2000" for number in range(100))
+            await _on(here, remote, small, *queue)
+            here.broker.unreachable.add(small.id)
+            here.broker.lose(here.broker.links[small.id], by_peer=True)
+            await after(42)
+            here.broker.unreachable.clear()
+            await until(lambda: not small.engine.playing, seconds=300)
+            heard = [line["track_id"] for line in here.log if line["event"] in {"play", "advanced"}]
+            assert heard == list(queue)
+
+
+@simulated
+async def test_a_window_of_an_earlier_queue_is_refused() -> None:
+    async with world() as here:
+        small = here.player(1, max_payload_bytes=4_096)
+        async with here.client() as remote:
+            await _on(here, remote, small)
+            order = [one for topic, one in here.broker.sent if topic == EXECUTE][-1]
+            await remote.set_queue(["d", "e"])
+            late = {
+                "type": "set_window",
+                "queue": ["a"],
+                "queue_offset": 0,
+                "queue_length": 9,
+                "queue_rev": 1,
+            }
+            order |= {"id": device_id(97), "command": late, "expires_at": here.home.now() + 5_000}
+            here.broker.route(EXECUTE, json.dumps(order).encode())
+            await after(0.1)
+            assert _reports(here)[-1]["refused"] == [{"id": device_id(97), "code": "invalid_command"}]
+            await remote.next()
+            assert small.engine.track == "e"
+
+
+@simulated
+async def test_a_track_that_ends_while_it_is_paused_leads_to_the_next_one_in_silence() -> None:
+    """mpv goes on when it is sought to the end of a paused track; or a pause comes just as a track ends."""
+    async with world() as here:
+        kitchen = here.player(1)
+        async with here.client() as remote:
+            await _on(here, remote, kitchen)
+            await remote.pause()
+            kitchen.engine.tell(TrackEnded("a"))
+            await until(lambda: kitchen.engine.track == "b")
+            await kitchen.engine.load("c", position_ms=0, play=False)
+            kitchen.engine.tell(Advanced("c", 180_000))
+            await after(1)
+            assert here.playing() == []
+            state = await remote.playback_state()
+            assert (state.track_id, state.is_playing) == ("c", False)
+
+
+@simulated
+async def test_a_queue_that_was_cleared_a_moment_ago_is_not_played() -> None:
+    async with world() as here:
+        kitchen = here.player(1)
+        async with here.client() as remote:
+            await _on(here, remote, kitchen)
+            await remote.pause()
+            clearing = asyncio.create_task(remote.set_queue([]))
+            await asyncio.sleep(0)
+            with pytest.raises(RejectedError):
+                await remote.play()
+            await clearing
+            assert kitchen.engine.track is None
+            state = await remote.playback_state()
+            assert (state.track_id, state.queue, state.is_playing) == (None, (), False)
 
 
 @simulated

@@ -36,6 +36,13 @@ class Deck:
             rev=state.queue_rev,
         )
 
+    def seen_in(self, state: PlaybackState) -> "Deck":
+        """The same deck, with the window of its queue that a state brings, if it brings one."""
+        if state.queue_offset is None or state.queue_rev != self.rev:
+            return self
+        of = Deck.of(state)
+        return replace(self, tracks=of.tracks, offset=of.offset, length=of.length)
+
     @property
     def is_window(self) -> bool:
         """Whether there are tracks in the queue that this device does not know."""

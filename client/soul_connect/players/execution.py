@@ -65,7 +65,9 @@ async def execute(command: ForwardedCommand, table: Turntable, *, resume_at: int
             await table.rearrange(table.deck.with_shuffle(command))
         case SetRepeat(mode=mode):
             await table.rearrange(table.deck.with_repeat(mode))
-        case SetWindow():
+        case SetWindow(queue_rev=rev):
+            if rev < table.deck.rev:
+                raise RefusedError(Code.INVALID_COMMAND)  # of an earlier queue: it came late
             await table.rearrange(table.deck.with_window(command))
         case _:
             assert_never(command)

@@ -23,7 +23,9 @@ from soul_connect.players.engine import (
     EngineEvent,
     EngineGone,
     PlayingChanged,
+    PositionJumped,
     QueueReplaced,
+    TrackEnded,
 )
 from soul_connect.players.execution import RefusedError, execute
 from soul_connect.players.handover import START_AFTER, position_now, reported, server_now, sound
@@ -77,6 +79,8 @@ class Renderer:
         self._started: str | None = None
         self._claiming = 0  # how many claims have not ended
         self._unclaimed = False  # pressed while nobody could be told
+        self._stands = False  # done here while nobody could be told: no music starts by itself after it
+        self._new_queue = False  # put on here, and not told yet
         self._tick_at: float | None = None
 
     # From the coordinator
@@ -84,7 +88,7 @@ class Renderer:
     async def arrived(self, registered: Registered) -> None:
         """Registered, for the first time or again."""
         await self._drop_prepared()
-        self._last_known = None
+        self._last_known, self._stands = None, False
         state = registered.current_state
         # Not the maximum: a coordinator restored from a backup counts from there.
         self._highest = state.epoch
@@ -93,9 +97,13 @@ class Renderer:
             if registered.should_resume or self.table.track_id is None:
                 # Silent, at the position: whether to go on is for people or the coordinator to say.
                 self._ledger.forget()
+                self._new_queue = False
                 await self.table.put_on(
                     Deck.of(state), position_ms=position_now(self._station, state), play=False
                 )
+            elif (deck := self.table.deck.seen_in(state)) != self.table.deck:
+                # The window that the coordinator counts on from now.
+                await self.table.rearrange(deck)
             await self.report()
         elif self.epoch is not None:
             await self._go_idle()
@@ -162,7 +170,11 @@ class Renderer:
         if pressed and self.epoch is None and self.table.playing and not self._claiming:
             await self._claim()
         else:
-            await self.report(queue=queue)
+            self._new_queue = self._new_queue or queue
+            told = await self.report()
+            ended = isinstance(event, TrackEnded) and not self.table.playing and self.table.error is None
+            stands = ended or pressed or isinstance(event, PositionJumped)
+            self._stands = self._stands or (stands and not told)
         if isinstance(event, EngineGone):
             raise EngineError("engine_gone", event.message)
 
@@ -180,6 +192,7 @@ class Renderer:
             return False
         if deck is None and not await self.table.play():
             return False
+        self._new_queue = self._new_queue or deck is not None
         if deck is not None or (self.epoch is None and not self._claiming):
             await self._claim()
         await self.report()
@@ -188,7 +201,7 @@ class Renderer:
     async def pause_here(self) -> None:
         """Someone presses pause on this device."""
         await self.table.pause()
-        await self.report()
+        self._stands = not await self.report() or self._stands
 
     # In time
 
@@ -218,10 +231,11 @@ class Renderer:
             playing, position = self.table.playing, self.table.guess(now)
             state = reported(self.table, position, self._station.server_time(now) if playing else None)
             last = LastKnownState.model_validate({**dict(state), "epoch": self.epoch})
-        return Offer(volume=self.table.volume, last_known_state=last)
+        resume = self.table.playing or not self._stands
+        return Offer(volume=self.table.volume, last_known_state=last, resume=resume)
 
-    async def report(self, *, tick: bool = False, queue: bool = False) -> None:
-        """Say what is played, or while idle how loud it would be; `queue`: that it was changed here."""
+    async def report(self, *, tick: bool = False) -> bool:
+        """Say what is played, or while idle how loud it would be. False: what plays could not be told."""
         self._tick_at = None
         if self.epoch is None:
             if not tick and not self._claiming:
@@ -229,10 +243,11 @@ class Renderer:
                     volume=self.table.volume, applied=self._ledger.applied, refused=self._ledger.refused
                 )
                 self._told(sent)
-            return
+            return True
         spot = await self.table.where()
-        state = reported(self.table, spot.position_ms, self._station.server_time(spot.at), queue=queue)
-        quiet = tick and not self._ledger.applied and not self._ledger.refused
+        at = self._station.server_time(spot.at)
+        state = reported(self.table, spot.position_ms, at, queue=self._new_queue)
+        quiet = tick and not (self._new_queue or self._ledger.applied or self._ledger.refused)
         sent = self._station.report_state(
             state,
             epoch=self.epoch,
@@ -241,8 +256,10 @@ class Renderer:
             tick=quiet,
         )
         self._told(sent)
+        self._new_queue = self._new_queue and not sent
         if self.table.playing:
             self._tick_at = self._station.now() + TICK_EVERY
+        return sent
 
     # Inside
 
@@ -279,8 +296,8 @@ class Renderer:
                 raise RefusedError(Code.NOT_ACTIVE)
             self.epoch = order.epoch
             self._prepared = None
-        if self.table.track_id is None and not self.table.deck.length and state is not None:
-            self.table.deck = Deck.of(state)
+            if self.table.track_id is None and not self.table.deck.length and state is not None:
+                self.table.deck = Deck.of(state)
         await execute(
             order.command, self.table, resume_at=0 if state is None else self._position_of_current(state)
         )
@@ -318,7 +335,7 @@ class Renderer:
             self._station.report_outcome(PlaybackStarted(transfer_id=order.transfer_id))
             return
         prepared, self._prepared = self._prepared, None
-        self._claiming, self._unclaimed = 0, False
+        self._claiming, self._unclaimed, self._new_queue = 0, False, False
         self.epoch, self._started = order.epoch, order.transfer_id
         state, deck = order.state, Deck.of(order.state)
         sounds_at = state.position_at + (START_AFTER if state.is_playing else 0)
@@ -365,7 +382,7 @@ class Renderer:
 
     async def _go_idle(self) -> None:
         self.epoch = self._prepared = self._started = self._tick_at = None
-        self._claiming, self._unclaimed = 0, False
+        self._claiming, self._unclaimed, self._new_queue = 0, False, False
         await self.table.clear()
 
     async def _claim(self) -> None:

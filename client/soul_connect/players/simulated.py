@@ -73,6 +73,7 @@ class SimulatedEngine(Engine):
 
     async def open(self, listener: Callable[[EngineEvent], None]) -> None:
         """Start; cannot fail."""
+        await super().open(listener)
         self._listener = listener
         self._write("open")
 

@@ -189,7 +189,8 @@ class Turntable:
         if follows is None:
             await self.put_on(self.deck, position_ms=0, play=False)
         else:
-            await self.go_to(follows, play=True)
+            # Paused it was sought to its end, or pause came as it ended: it stays paused.
+            await self.go_to(follows, play=self.playing)
         return True
 
     async def _advanced(self, event: Advanced) -> bool:
@@ -201,7 +202,7 @@ class Turntable:
         self.deck = self.deck.at(follows)
         self.track_id, self.duration_ms = event.track_id, event.duration_ms
         self.error = None
-        self._moved(playing=True)
+        self._moved(playing=self.playing)
         await self.where()
         await self._plan()
         return True

@@ -86,6 +86,9 @@ export class Inbound {
         this.#heardDevices(session.picture.offerDevice(message.device));
         return;
       case "device_offline":
+        // The connection is there, and what it carried was lost: by silence alone nobody is gone.
+        if (message.device_id === session.identity.deviceId && message.reason === "timeout")
+          session.registerNow(now);
         this.#heardDevices(session.picture.loseDevice(message.device_id, message.reason === "deleted"));
         return;
       case "notice":

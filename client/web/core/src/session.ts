@@ -44,10 +44,14 @@ const OVERSLEPT = 5_000;
 /** How long (ms) those who wait for a coordinator may wait once it is there: they have waited. */
 const ARRIVING_SPREAD = 1_000;
 
-/** What a renderer brings along when it registers; `is_playing` says that it has gone on playing without us. */
+/**
+ * What a renderer brings along when it registers; `is_playing` says that it has gone on playing without us. Without
+ * `resume` no music starts by itself: what was done at the device meanwhile stands.
+ */
 export interface Offer {
   readonly volume: number;
   readonly lastKnown: LastKnownState | null;
+  readonly resume: boolean;
 }
 
 /** What a renderer says of itself: with `epoch` and `state`, or while idle with its `volume`. */
@@ -320,7 +324,7 @@ export class Session {
       type: "register",
       conn: this.arrival.conn,
       device,
-      ...(offer !== null && { resume: true }),
+      ...(offer?.resume === true && { resume: true }),
       ...(offer?.lastKnown != null && { last_known_state: offer.lastKnown }),
       protocol: PROTOCOL_VERSION,
     };

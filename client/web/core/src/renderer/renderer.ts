@@ -73,6 +73,8 @@ export class Renderer {
   #claiming = 0;
   /** Pressed while nobody could be told. */
   #unclaimed = false;
+  /** Done here while nobody could be told: no music starts by itself after it. */
+  #stands = false;
   #tickAt: number | null = null;
 
   constructor(station: Station, engine: AudioEngine, volume: number) {
@@ -85,6 +87,7 @@ export class Renderer {
   /** Registered, for the first time or again. */
   async arrived(registered: Registered): Promise<void> {
     await this.#dropPrepared();
+    this.#stands = false;
     const state = registered.current_state;
     // Not the maximum: a coordinator restored from a backup counts from there.
     this.#highest = state.epoch;
@@ -153,8 +156,14 @@ export class Renderer {
     if (!(await this.table.heard(event))) return;
     const pressed =
       event.type === "pressed" && this.epoch === null && this.table.playing && this.#claiming === 0;
-    if (pressed) this.#claim();
-    else this.report();
+    if (pressed) {
+      this.#claim();
+      return;
+    }
+    const { table } = this;
+    const ended = event.type === "ended" && !table.playing && table.error === null;
+    const stands = ended || event.type === "pressed" || event.type === "jumped";
+    if (!this.report() && stands) this.#stands = true;
   }
 
   /** Someone presses play on this device: go on with what there is, or with what the canonical state says. */
@@ -173,7 +182,7 @@ export class Renderer {
   /** Someone presses pause on this device. */
   async pauseHere(): Promise<void> {
     await this.table.pause();
-    this.report();
+    if (!this.report()) this.#stands = true;
   }
 
   // In time
@@ -194,27 +203,28 @@ export class Renderer {
   /** What to bring along when registering at a local moment. */
   offer(now: number): Offer {
     const { volume, playing } = this.table;
-    if (this.epoch === null) return { volume, lastKnown: null };
+    if (this.epoch === null) return { volume, lastKnown: null, resume: true };
     const state = this.#reported(this.table.guess(now), playing ? this.#station.serverTime(now) : null);
-    return { volume, lastKnown: { ...state, epoch: this.epoch } };
+    return { volume, lastKnown: { ...state, epoch: this.epoch }, resume: playing || !this.#stands };
   }
 
-  /** Say what is played, or while idle how loud it would be. */
-  report(tick = false): void {
+  /** Say what is played, or while idle how loud it would be; false if nobody could be told what plays. */
+  report(tick = false): boolean {
     this.#tickAt = null;
     const { applied, refused } = this.#ledger;
     if (this.epoch === null) {
-      if (tick || this.#claiming > 0) return;
+      if (tick || this.#claiming > 0) return true;
       const { volume } = this.table;
       if (this.#station.report({ epoch: null, volume, applied, refused, tick: false })) this.#ledger.told();
-      return;
+      return true;
     }
     const spot = this.table.where();
     const state = this.#reported(spot.positionMs, this.#station.serverTime(spot.at));
     const quiet = tick && applied.length === 0 && refused.length === 0;
-    if (this.#station.report({ epoch: this.epoch, state, applied, refused, tick: quiet }))
-      this.#ledger.told();
+    const told = this.#station.report({ epoch: this.epoch, state, applied, refused, tick: quiet });
+    if (told) this.#ledger.told();
     if (this.table.playing) this.#tickAt = this.#station.now() + TICK_EVERY;
+    return told;
   }
 
   /** The music stops here, whoever plays. */
@@ -282,9 +292,9 @@ export class Renderer {
       }
       this.epoch = order.epoch;
       this.#prepared = null;
-    }
-    if (this.table.track === null && this.table.deck.tracks.length === 0 && state !== null) {
-      this.table.deck = deckOf(state);
+      if (this.table.track === null && this.table.deck.tracks.length === 0 && state !== null) {
+        this.table.deck = deckOf(state);
+      }
     }
     // Where to go on when the track was not even loaded here.
     const resumeAt = state !== null && state.track_id === trackOf(this.table.deck) ? state.position_ms : 0;

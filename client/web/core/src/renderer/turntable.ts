@@ -161,7 +161,8 @@ export class Turntable {
     if (track !== this.track) return false;
     const follows = following(this.deck);
     if (follows === null) await this.putOn(this.deck, 0, false);
-    else await this.goTo(follows, true);
+    // Paused it was sought to its end, or pause came as it ended: it stays paused.
+    else await this.goTo(follows, this.playing);
     return true;
   }
 
@@ -174,7 +175,7 @@ export class Turntable {
     this.track = track;
     this.durationMs = durationMs;
     this.error = null;
-    this.#moved(true);
+    this.#moved(this.playing);
     this.where();
     this.#plan();
     return true;

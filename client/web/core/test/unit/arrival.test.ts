@@ -2,7 +2,7 @@
 
 import { describe, expect, it } from "vitest";
 
-import { ANOTHER_COORDINATOR, OTHER, registered, status } from "./samples.ts";
+import { ANOTHER_COORDINATOR, ME, OTHER, registered, status } from "./samples.ts";
 import { CONN, Stage } from "./stage.ts";
 
 describe("arrival", () => {
@@ -78,6 +78,17 @@ describe("arrival", () => {
     stage.hear(status(true));
     stage.pass(3_000);
     expect(stage.said().some(({ type }) => type === "register")).toBe(true);
+  });
+
+  it("registers again when it hears that it fell silent: what it said was lost, and it is there", () => {
+    const stage = new Stage();
+    stage.arrive();
+    stage.take();
+    stage.hear({ type: "device_offline", device_id: OTHER, reason: "timeout" });
+    stage.hear({ type: "device_offline", device_id: ME, reason: "connection_lost" });
+    expect(stage.said()).toEqual([]);
+    stage.hear({ type: "device_offline", device_id: ME, reason: "timeout" });
+    expect(stage.said()).toMatchObject([{ type: "register", conn: CONN }]);
   });
 
   it("gives up when another client throws it out three times running, within 10 s each", () => {

@@ -4,7 +4,7 @@ import { beforeEach, describe, expect, it } from "vitest";
 
 import type { Order } from "../../src/actions.ts";
 import { AHEAD, RendererStage } from "./renderer_stage.ts";
-import { ME } from "./samples.ts";
+import { ME, registered } from "./samples.ts";
 
 let stage: RendererStage;
 
@@ -98,6 +98,13 @@ describe("commands", () => {
     expect(stage.latest?.state).toMatchObject({ track_id: "z", position_ms: 0, is_playing: false });
   });
 
+  it("play nothing of a queue that was cleared a moment ago", async () => {
+    await stage.playing();
+    await stage.order(stage.command({ type: "set_queue", tracks: [], start_index: 0, queue_rev: 2 }));
+    await stage.order(stage.command({ type: "play" }));
+    expect(stage.latest).toMatchObject({ refused: [{ code: "unsupported" }], state: { is_playing: false } });
+  });
+
   it("in an epoch that was not its own say that it is its own now", async () => {
     stage.canonical = stage.now({ device_id: null, queue: ["a"], track_id: "a", is_playing: false });
     await stage.order(stage.command({ type: "play" }, 4));
@@ -139,7 +146,57 @@ describe("reports", () => {
   });
 });
 
+describe("what is done here while nobody can be told", () => {
+  it.each([
+    ["nothing", [], true],
+    ["a pause", ["pause"], false],
+    ["a pause, and a seek", ["pause", "drag"], false],
+    ["a pause, and play again", ["pause", "play"], true],
+  ] as const)("stands: %s, and music may start by itself: %s", async (_, doings, resumes) => {
+    await stage.playing();
+    stage.online = false;
+    for (const doing of doings) {
+      if (doing === "pause") await stage.engine.pressPause();
+      else if (doing === "play") await stage.engine.pressPlay();
+      else await stage.engine.dragTo(90_000);
+      await stage.pass(0);
+    }
+    expect(stage.renderer.offer(stage.world.now()).resume).toBe(resumes);
+    stage.online = true;
+    const arrival = registered("", { current_state: stage.now({ device_id: ME, is_playing: false }) });
+    stage.do(() => stage.renderer.arrived(arrival));
+    await stage.pass(0);
+    expect(stage.renderer.offer(stage.world.now()).resume).toBe(true);
+  });
+
+  it("stands, a queue that came to its end as well; one that broke off does not", async () => {
+    for (const [track, resumes] of [
+      ["a?duration_ms=2000", false],
+      ["a?break_ms=2000", true],
+    ] as const) {
+      stage = await RendererStage.open();
+      await stage.playing([track]);
+      stage.online = false;
+      await stage.pass(3_000);
+      expect(stage.engine.playing).toBe(false);
+      expect(stage.renderer.offer(stage.world.now()).resume).toBe(resumes);
+    }
+  });
+});
+
 describe("the end of a track", () => {
+  it("that comes while it is paused, as where it is sought there, leads to the next one in silence", async () => {
+    await stage.playing();
+    await stage.order(stage.command({ type: "pause" }));
+    stage.do(() => stage.renderer.heard({ type: "ended", track: "a" }));
+    await stage.pass(0);
+    expect(stage.latest?.state).toMatchObject({ track_id: "b", is_playing: false });
+    stage.do(() => stage.renderer.heard({ type: "advanced", track: "c", durationMs: 1_000 }));
+    await stage.pass(0);
+    expect(stage.latest?.state).toMatchObject({ track_id: "c", is_playing: false });
+    expect(stage.engine.playing).toBe(false);
+  });
+
   const short = (name: string) => `${name}?duration_ms=2000`;
 
   it("goes on with the next one, at once and reported at once", async () => {

@@ -240,6 +240,12 @@ export class AudioElementEngine implements AudioEngine {
     const { audio, track } = this.#now;
     this.#controls.show(track);
     audio.currentTime = 0;
+    if (!this.#wanted) {
+      // It was sought to its end while it was paused.
+      this.#placed();
+      this.#tell?.({ type: "advanced", track: track?.id ?? "", durationMs: this.#durationMs() });
+      return;
+    }
     audio.play().then(
       () => {
         this.#placed();
