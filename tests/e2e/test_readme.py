@@ -50,7 +50,7 @@ class Shell:
         """The line with this test's ports, program and files in place of the reader's."""
         line = line.replace("-p 1883", f"-p {self.mqtt}").replace(":8080/", f":{self.http}/")
         line = line.replace(".venv/bin/soul-connect", "soul-connect")
-        line = line.replace("/etc/soul-connect.toml", str(ROOT / "config" / "soul-connect.toml"))
+        line = line.replace("/etc/soul-connect/soul-connect.toml", str(ROOT / "config" / "soul-connect.toml"))
         return line.replace("player ", "player --mpv-arg=--ao=null ")
 
     def type(self, line: str) -> str:
@@ -134,3 +134,22 @@ def test_a_users_own_music_and_a_look_inside(shell: Shell, tmp_path: Path) -> No
             if line.startswith("mosquitto_sub"):
                 assert said.startswith("soul/v1/alice/")
     shell.end()
+
+
+LINK = re.compile(r"\]\(([^)\s]+)\)|(?:src|srcset)=\"([^\"]+)\"")
+
+
+def linked(page: Path) -> set[Path]:
+    """Where the links of a page lead, but for those to the web."""
+    found = {first or second for first, second in LINK.findall(page.read_text("utf-8"))}
+    places = {target.partition("#")[0] for target in found if not re.match("[a-z]+:", target)} - {""}
+    return {(page.parent / place).resolve() for place in places}
+
+
+def test_the_readme_leads_to_every_page_and_no_link_leads_nowhere() -> None:
+    pages = {ROOT / "README.md", ROOT / "firmware" / "README.md", *(ROOT / "docs").rglob("*.md")}
+    missing = {target for page in pages for target in linked(page) if not target.exists()}
+    assert missing == set()
+    from_here = linked(ROOT / "README.md")
+    for page in sorted(pages - {ROOT / "README.md"}):
+        assert page in from_here or page.parent in from_here, page
