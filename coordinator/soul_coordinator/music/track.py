@@ -23,13 +23,18 @@ class Track:
     media_type: str
     cover: str | None = None
 
+    @property
+    def album(self) -> str | None:
+        """As the file says, else the name of its folder."""
+        return self.tags.album or PurePosixPath(self.id).parent.name or None
+
     def describe(self) -> dict[str, Any]:
         """What a page is told of it: the fields that are known."""
         tags = self.tags
         fields = {
             "title": tags.title or PurePosixPath(self.id).stem,
             "artist": tags.artist or tags.album_artist,
-            "album": tags.album,
+            "album": self.album,
             "album_artist": tags.album_artist,
             "year": tags.year,
             "disc_number": tags.disc_number,
@@ -51,5 +56,5 @@ class Track:
     def words(self) -> str:
         """What a search looks through."""
         tags = self.tags
-        found = (self.describe()["title"], tags.artist, tags.album_artist, tags.album)
+        found = (self.describe()["title"], tags.artist, tags.album_artist, self.album)
         return "\n".join(each for each in found if each).casefold()

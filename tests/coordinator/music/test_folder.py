@@ -50,6 +50,15 @@ def test_a_file_without_tags_is_called_by_its_name(music: Path) -> None:
     assert track.describe() == told
 
 
+def test_without_tags_the_folder_is_the_album(music: Path) -> None:
+    wav(music / "Artist" / "Old Tapes" / "side a.wav")
+    folder = looked(music)
+    track = folder.track("Artist/Old Tapes/side a.wav")
+    assert track is not None
+    assert track.describe()["album"] == "Old Tapes"
+    assert ids(folder, "tapes side") == [track.id]
+
+
 def test_a_search_finds_all_of_its_words(music: Path) -> None:
     folder = looked(music)
     assert ids(folder, "LATER t") == ["b/02.wav", "b/01.wav"]
