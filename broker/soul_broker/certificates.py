@@ -181,12 +181,12 @@ def _names() -> Iterator[x509.GeneralName]:
     addresses = {"127.0.0.1", "::1"}
     with contextlib.suppress(OSError):
         addresses |= {str(found[4][0]).partition("%")[0] for found in socket.getaddrinfo(hostname, None)}
-    addresses |= set(_outward_addresses())
+    addresses |= set(outward_addresses())
     for address in sorted(addresses):
         yield x509.IPAddress(ipaddress.ip_address(address))
 
 
-def _outward_addresses() -> Iterator[str]:
+def outward_addresses() -> Iterator[str]:
     """The addresses that routes to elsewhere start from. Nothing is sent."""
     for family, elsewhere in ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1")):
         with contextlib.suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as probe:

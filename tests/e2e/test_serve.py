@@ -1,13 +1,16 @@
 """`serve` itself: its `ready` line, ports that are off or taken, bad settings, what it leaves behind."""
 
 import json
+import re
 import stat
 import subprocess
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
 from serving import PROGRAM, Server, free_ports
+from soul_broker.certificates import names_of
 
 
 def refused(*arguments: str) -> str:
@@ -119,6 +122,20 @@ def test_other_commands_know_where_the_running_server_is(tmp_path: Path) -> None
         assert tls_port() == 8883
     finally:
         server.kill()
+
+
+def test_a_guest_link_of_a_server_for_the_network_is_one_for_the_network(tmp_path: Path) -> None:
+    server = Server(tmp_path)
+    server.add_user("alice")
+    try:
+        server.start("--host", "0.0.0.0")
+        host = urlsplit(invited(server)).hostname or ""
+    finally:
+        server.kill()
+    # Of this machine, as its certificate knows it; another than the loopback's, where it has one.
+    named = [name for name in names_of(server.data_dir / "server.pem") if re.fullmatch(r"[0-9.]+", name)]
+    assert host in named
+    assert host != "127.0.0.1" or named == ["127.0.0.1"]
 
 
 def test_the_demo_needs_a_port_for_its_players(tmp_path: Path) -> None:

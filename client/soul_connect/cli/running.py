@@ -21,7 +21,8 @@ class Running:
     """A server that runs.
 
     Attributes:
-        page: the address of its page for the world or, where none is set, on this machine; None: it has none.
+        page: the address of its page for the world or, where none is set, for this network.
+            None: it has none.
         tls_port: 0 where it is off.
     """
 

@@ -10,7 +10,7 @@ from typing import Final
 import structlog
 from aiohttp import web
 
-from soul_broker.certificates import Certificates, own_certificates
+from soul_broker.certificates import Certificates, outward_addresses, own_certificates
 from soul_broker.errors import AddressInUseError, SoulBrokerError
 from soul_broker.http_port import HttpPort
 from soul_broker.listeners import listener_config
@@ -79,12 +79,17 @@ class Parts:
 
     @property
     def page(self) -> str | None:
-        """The page's address as a browser on this machine reaches it, where there is one."""
+        """The page's address as browsers reach it, where there is one.
+
+        That is this machine's own where it listens on all of them: a guest's phone has to find it.
+        """
         addresses = {} if self._broker is None else self._broker.addresses
         if "http" not in addresses:
             return None
         host, port = addresses["http"]
-        return f"http://{_joined(_reachable(host), port)}/"
+        found = (each for each in outward_addresses() if (":" in each) == (":" in host))
+        everywhere = host in {"0.0.0.0", "::"}
+        return f"http://{_joined(next(found, _reachable(host)) if everywhere else host, port)}/"
 
     @property
     def running(self) -> Running:
