@@ -71,7 +71,9 @@ def trust(ca_file: Path | None) -> ssl.SSLContext:
     try:
         context = ssl.create_default_context(cafile=None if ca_file is None else str(ca_file))
     except (OSError, ssl.SSLError) as error:
-        raise ValueError(f"cannot read the certificate authority {ca_file}: {error}") from None
+        raise ValueError(
+            f"cannot read the certificate authority {ca_file}: {error.strerror or error}"
+        ) from None
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.sslsocket_class = _ClosingSocket
     return context

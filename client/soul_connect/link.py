@@ -59,11 +59,18 @@ def meaning(end: LinkLost) -> LinkError:
             return UnreachableError(str(end))
 
 
+def tls_reason(error: ssl.SSLError) -> str:
+    """OpenSSL's reason in words: `unexpected eof while reading`."""
+    return (error.reason or str(error)).replace("_", " ").lower()
+
+
 def lost(error: BaseException) -> LinkLost:
     """What kept a connection from being made, as OpenSSL, the system or paho says it."""
     text = str(error)
     if untrusted := _UNTRUSTED.search(text):
         return LinkUntrusted(f"the server's certificate is not trusted: {untrusted[1]}")
+    if isinstance(error, ssl.SSLError):
+        return LinkLost(f"no TLS there ({tls_reason(error)})")
     return LinkLost(text or "cannot connect")
 
 

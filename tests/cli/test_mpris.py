@@ -170,7 +170,7 @@ def test_without_a_bus_one_sentence(house: House) -> None:
         check=False,
     )
     assert done.returncode == 2
-    assert "there is no session bus" in done.stderr
+    assert "There is no session bus" in done.stderr
     assert len(done.stderr.splitlines()) == 1
 
 

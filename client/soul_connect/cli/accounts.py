@@ -17,7 +17,7 @@ import typer
 
 from soul_connect.cli.exits import CliError, Exit
 from soul_connect.cli.running import find_running
-from soul_connect.settings import ServerSettings, find_data_dir, parse_ttl
+from soul_connect.settings import ServerSettings, SettingsError, find_data_dir, parse_ttl
 from soul_protocol.roles import Role, Scope
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ Ttl = Annotated[
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     user = typer.Typer(
-        help="Accounts: add NAME, list, remove NAME.", no_args_is_help=True, rich_markup_mode=None
+        help="Accounts: add, list, remove, password.", no_args_is_help=True, rich_markup_mode=None
     )
     user.command("add")(user_add)
     user.command("list")(user_list)
@@ -206,7 +206,10 @@ def invite(
 
     Example: soul-connect invite alice --scope queue --ttl 4h
     """
-    settings = ServerSettings.load(config, {"data_dir": data_dir, "public_url": url})
+    try:
+        settings = ServerSettings.load(config, {"data_dir": data_dir, "public_url": url})
+    except SettingsError as error:
+        raise SettingsError(str(error).replace("--public-url", "--url")) from None
     base = settings.public_url or _page(settings)
     with accounts_of(settings.data_dir) as accounts:
         invitation = accounts.invite(name, _scopes(scope), ttl=parse_ttl(ttl))

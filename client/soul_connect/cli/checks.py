@@ -14,7 +14,8 @@ from soul_connect.cli.link import Server, knock
 from soul_connect.cli.probe import speaks_mqtt
 from soul_connect.cli.tokens import token_dates
 from soul_connect.client import ConnectClient
-from soul_connect.errors import LinkError, SoulConnectError, UnreachableError
+from soul_connect.errors import LinkError, SoulConnectError, TokenRefusedError, UnreachableError
+from soul_connect.link import tls_reason
 from soul_connect.settings import SettingsError
 
 if TYPE_CHECKING:
@@ -26,6 +27,10 @@ _CLOCK_MS: Final = 2_000
 _CLOCK_FAR_MS: Final = 60_000
 """More than this, and dates are judged wrongly."""
 _SOON: Final = 7 * 24 * 3600
+_ELSEWHERE: Final = (
+    "If `soul-connect token` made it: was that on the server, with the server's --data-dir? "
+    "A service of systemd has /var/lib/soul-connect."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +101,7 @@ async def _certificate(address: Address, settings: "ClientSettings") -> Finding:
     except ValueError as error:
         return Finding("certificate", False, f"{error}.", advice, Exit.USAGE)
     except OSError as error:
-        reason = str(error) or "no answer came"
+        reason = tls_reason(error) if isinstance(error, ssl.SSLError) else str(error) or "no answer came"
         text = f"There is no TLS at {address.host} port {address.port}: {reason}."
         return Finding("certificate", False, text, "Is this the TLS port (8883)?", Exit.UNREACHABLE)
     found: dict[str, str] = writer.get_extra_info("peercert") or {}
@@ -154,7 +159,8 @@ async def _connection(settings: "ClientSettings", token: str) -> AsyncIterator[F
             return
         except LinkError as error:
             code, text = explain(error)
-            yield Finding("login", False, text, None, code)
+            advice = _ELSEWHERE if isinstance(error, TokenRefusedError) else None
+            yield Finding("login", False, text, advice, code)
             return
         yield Finding("login", True, f"The broker lets {client.user} in.")
         yield Finding("coordinator", True, "The coordinator is online.")

@@ -98,7 +98,8 @@ def _explain_ours(error: BaseException) -> tuple[Exit, str]:
         case EngineError():
             return Exit.USAGE if error.code == "engine_missing" else Exit.REJECTED, one_line(str(error))
         case ValueError() | OSError():
-            return Exit.USAGE, one_line(_first_problem(error))
+            text = one_line(_first_problem(error))
+            return Exit.USAGE, f"{text[:1].upper()}{text[1:]}"
     if os.environ.get("SOUL_CONNECT_DEBUG"):
         traceback.print_exception(error)
     return Exit.REJECTED, (
@@ -138,7 +139,10 @@ _SENTENCES: dict[str, tuple[Exit, str]] = {
     ),
     "not_active": (Exit.REJECTED, "The music is on another device now; `soul-connect status` says where."),
     "device_not_found": (Exit.REJECTED, "There is no such device; `soul-connect devices` lists yours."),
-    "unsupported": (Exit.REJECTED, "That device cannot do this."),
+    "unsupported": (
+        Exit.REJECTED,
+        "That device cannot do this: it plays no music, or has none queued (`soul-connect queue FILE`).",
+    ),
     "transfer_failed": (Exit.REJECTED, "The music could not be handed over; it stays where it was."),
     "unavailable": (Exit.REJECTED, "The server cannot save anything at the moment; try again later."),
 }
