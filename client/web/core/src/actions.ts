@@ -22,7 +22,7 @@ export type Answer = CommandResult | DevicesUpdate | PlaybackStateMessage;
 
 /** How a request can fail. */
 export interface Failure {
-  readonly code: Code | "superseded" | "expired" | "withdrawn";
+  readonly code: Code | "superseded" | "expired" | "offline" | "withdrawn";
   readonly message: string;
   readonly retryAfterMs: number | null;
 }

@@ -278,9 +278,10 @@ export class PageConnect extends Controls implements Connect {
 
   /** Signed out: by the user, or because no token is accepted. */
   async #end(reason: Reason): Promise<void> {
+    const guest = this.#account.facts?.role === "guest";
     this.#account.leave();
     await this.#leave("signed_out");
-    this.#reason = reason;
+    this.#reason = guest && reason === "refused" ? "uninvited" : reason;
     this.#changed();
   }
 

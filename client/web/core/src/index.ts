@@ -20,7 +20,6 @@ export type { ConnectOptions, TabLock } from "./options.ts";
 export { EngineError, type AudioEngine, type EngineEvent } from "./renderer/engine.ts";
 export { SimulatedEngine } from "./renderer/simulated.ts";
 export * from "./snapshot.ts";
-export { MEANING } from "./words.ts";
 export { uuid, type Http, type HttpAnswer, type HttpRequest, type World } from "./world.ts";
 
 /** A client; nothing happens before its `start`. */

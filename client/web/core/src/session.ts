@@ -332,7 +332,7 @@ export class Session {
   }
 
   #giveUp(request: Request): void {
-    if (request.payload === null) this.fail(request.id, "expired", "there was no connection in time");
+    if (request.payload === null) this.fail(request.id, "offline", "there was no connection in time");
     else this.fail(request.id, "timeout", "the server did not answer in time");
   }
 

@@ -30,8 +30,8 @@ export type Phase = "signed_out" | "connecting" | "online" | "offline" | "full" 
 /** Why the phase is what it is. */
 export type Reason =
   | "signed_out" // by the user
-  | "refused" // the token was refused and there is no other: revoked, the device deleted, the invitation over
-  | "expired" // signed in too long ago
+  | "refused" // the token was refused and there is no other: revoked, or the device deleted
+  | "uninvited" // likewise a guest's: the invitation is over
   | "other_tab"
   | "other_client"
   | "unreachable" // the server does not answer

@@ -22,9 +22,10 @@ test("the language changes every text, counts and times with it", async () => {
   await speak("en");
   const now = Date.UTC(2026, 10, 28, 18);
   expect([count("tracks", 1), count("tracks", 5)]).toEqual(["1 track", "5 tracks"]);
+  expect(count("tracks", 10_000)).toBe("10,000 tracks");
   expect(ago(now - 3 * 3_600_000 - 59_000, now)).toBe("3 hours ago");
-  expect(ago(now - 20_000, now)).toBe("now");
-  expect(ago(now + 5_000, now)).toBe("now");
+  expect(ago(now - 20_000, now)).toBe("just now");
+  expect(ago(now + 5_000, now)).toBe("just now");
   await speak("de");
   expect(count("hours", 4)).toBe("4 Stunden");
   expect(ago(now - 86_400_000, now)).toBe("gestern");

@@ -84,7 +84,7 @@ export class Player {
       case "failed": {
         if (!this.#claims.delete(action.id)) break;
         const { code, retryAfterMs } = action.failure;
-        const unanswered = ["expired", "timeout", "withdrawn", "rate_limited"].includes(code);
+        const unanswered = ["expired", "offline", "timeout", "withdrawn", "rate_limited"].includes(code);
         this.#then(() => renderer.claimed(null, !unanswered));
         if (code === "rate_limited") {
           this.world.after(retryAfterMs ?? RETRY_CLAIM, () => {

@@ -295,6 +295,15 @@ describe("the token", () => {
     expect(house.kept).toBeNull();
   });
 
+  it("of a guest that is refused is the end of the invitation", async () => {
+    house = new House(token({ role: "guest", scope: [], device: ME }));
+    house.answer = () => ({ status: 401 });
+    house.door = "refuses";
+    house.connect.start();
+    await house.world.pass(10_000);
+    expect(house.connect.snapshot).toMatchObject({ phase: "signed_out", reason: "uninvited", me: null });
+  });
+
   it("that nobody can refresh at the moment is kept", async () => {
     house = new House();
     house.door = "refuses";

@@ -66,7 +66,7 @@ describe("requests", () => {
     stage.lose();
     const id = stage.command({ type: "pause" });
     stage.pass(5_000);
-    expect(stage.told("failed")).toMatchObject([{ id, failure: { code: "expired" } }]);
+    expect(stage.told("failed")).toMatchObject([{ id, failure: { code: "offline" } }]);
     stage.arrive();
     expect(stage.said()).toEqual([]);
   });

@@ -4,7 +4,8 @@ import { effect, signal } from "@preact/signals";
 import type { Toast as Told } from "#core";
 import { en, type TextKey } from "../texts/en.ts";
 import { t } from "../texts/index.ts";
-import { connect, devices, snapshot } from "./store.ts";
+import { connect, snapshot } from "./store.ts";
+import { trackOf } from "./tracks.ts";
 
 export interface Toast {
   key: string;
@@ -46,11 +47,20 @@ function translate(told: Told): Toast {
   };
 }
 
+/** What the server says of a player, in English, by name: its notices carry nothing else. */
+const NOTICES: readonly (readonly [RegExp, TextKey])[] = [
+  [/^Playback paused - (.+) went offline$/s, "paused_device_offline"],
+  [/^(.+) could not play (.+)$/s, "could_not_play"],
+  [/^(.+) had to start its player again$/s, "started_again"],
+];
+
 function wordsOf(told: Told): string {
-  const name = devices.value.find((device) => device.id === told.deviceId)?.name ?? "";
   if (told.kind === "notice") {
-    const key = `notice_${told.code}`;
-    return isText(key) && name !== "" ? t(key, { name }) : told.message;
+    for (const [said, key] of NOTICES) {
+      const [, name, track] = said.exec(told.message) ?? [];
+      if (name !== undefined) return t(key, { name, title: track === undefined ? "" : trackOf(track).title });
+    }
+    return told.message;
   }
   const what = `failed_${told.command ?? "other"}`;
   const reason = isText(told.code) ? t(told.code) : told.message;

@@ -49,7 +49,8 @@ export function t(key: TextKey, values: Record<string, string | number> = {}): s
 
 /** Likewise, in the form that the language uses with `n` of them. */
 export function count(key: "tracks" | "hours", n: number): string {
-  return t(plural.value.select(n) === "one" ? `${key}_one` : `${key}_other`, { n });
+  const form = plural.value.select(n) === "one" ? "one" : "other";
+  return t(`${key}_${form}`, { n: n.toLocaleString(language.value) });
 }
 
 const STEPS: [Intl.RelativeTimeFormatUnit, number][] = [
@@ -64,5 +65,5 @@ export function ago(time: number, now: number): string {
   for (const [unit, size] of STEPS) {
     if (seconds >= size) return relative.value.format(-Math.floor(seconds / size), unit);
   }
-  return relative.value.format(0, "second");
+  return t("just_now");
 }

@@ -55,9 +55,9 @@ function useAsking(): [boolean, string | null, (ask: () => Promise<void>) => voi
 export function SignIn() {
   const [busy, wrong, ask] = useAsking();
   const { reason } = snapshot.value;
-  const words = reason === "refused" || reason === "expired" ? t("signed_out_words") : t("sign_in_words");
+  const ended = reason === "refused" ? "signed_out_words" : reason === "uninvited" ? "invitation_over" : null;
   return (
-    <Door title={t("app")} words={words}>
+    <Door title={t("app")} words={t(ended ?? "sign_in_words")}>
       <form
         onSubmit={(event) => {
           event.preventDefault();

@@ -76,18 +76,19 @@ function AlbumTracks({ album }: { album: Album }) {
   const ids = album.tracks.map((track) => track.id);
   const [first] = album.tracks;
   const Title = view.value === "library" ? "h2" : "h3";
+  const title = album.title || t("no_album");
   return (
-    <section aria-label={album.title}>
+    <section aria-label={title}>
       <div class="list-head">
         {first && <Cover of={first} thumb />}
         <div class="words">
-          <Title class="cut">{album.title}</Title>
+          <Title class="cut">{title}</Title>
           <p class="soft cut">{album.artist}</p>
         </div>
         <button
           type="button"
           class="round"
-          aria-label={t("add_album", { title: album.title })}
+          aria-label={t("add_album", { title })}
           onClick={() => {
             addTracks(ids);
           }}
@@ -97,7 +98,7 @@ function AlbumTracks({ album }: { album: Album }) {
         <button
           type="button"
           class="round filled"
-          aria-label={t("play_album", { title: album.title })}
+          aria-label={t("play_album", { title })}
           onClick={() => {
             playTracks(ids, 0);
           }}

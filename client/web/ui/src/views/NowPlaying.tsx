@@ -74,7 +74,8 @@ function Song({ now, id }: { now: PlaybackState; id: string }) {
 }
 
 function troubleOf(now: PlaybackState): string | null {
-  if (now.error) return t("cannot_play");
+  // Of another track it was said when it happened, and the music went on.
+  if (now.error?.track_id === now.track_id) return t("cannot_play");
   const reason = now.paused_reason;
   const player = devices.value.find((device) => device.id === now.device_id);
   if (now.is_playing || reason === null) return null;

@@ -1,4 +1,4 @@
-import { useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 
 import { clearQueue, jumpTo, move, removeAt } from "../model/music.ts";
 import { view } from "../model/route.ts";
@@ -42,10 +42,17 @@ export function Queue() {
 /** The tracks around the current one; a queue may hold 10,000, and nobody reads them all. */
 function Tracks({ queue, current }: { queue: readonly string[]; current: number }) {
   const [more, setMore] = useState({ before: BEFORE, after: AFTER });
+  const ref = useRef<HTMLDivElement>(null);
+  const shown = view.value;
+  // Where it plays is what people look for, whenever the queue comes to sight.
+  useLayoutEffect(() => {
+    const row = ref.current?.querySelector<HTMLElement>("[data-current=true]");
+    if (ref.current && row) ref.current.scrollTop = row.offsetTop - ref.current.offsetTop - row.offsetHeight;
+  }, [shown]);
   const first = Math.max(0, current - more.before);
   const end = Math.min(queue.length, current + more.after);
   return (
-    <div class="scroll" tabIndex={-1}>
+    <div class="scroll" tabIndex={-1} ref={ref}>
       {first > 0 && (
         <button
           type="button"

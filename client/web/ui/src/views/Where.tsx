@@ -26,6 +26,9 @@ export function Where() {
           ))}
         </ul>
         {listed.length === 1 && <p class="soft nothing">{t("no_others_words")}</p>}
+        {active.value !== null && !snapshot.value.canTransfer && (
+          <p class="soft nothing">{t("guest_stays")}</p>
+        )}
       </div>
       {snapshot.value.canManage && (
         <footer>
