@@ -58,7 +58,7 @@ test("removing before or after the current track plays on, removing it goes to t
   expect(sent).toEqual([
     [["b", "c", "d"], 0, kept],
     [["a", "b", "c"], 1, kept],
-    [["a", "c", "d"], 1],
+    [["a", "c", "d"], 1, kept],
   ]);
 });
 
