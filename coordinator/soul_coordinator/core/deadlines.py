@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from soul_coordinator.core import (
     forwarding,
+    gate,
     ownership,
     presence,
     receipts,
@@ -72,6 +73,7 @@ def next_due(user: User) -> Instant | None:
     if user.handover is not None:
         due.append(user.handover.deadline)
     due += receipts.abandoned_at(user)
+    due += gate.untold_at(user)
     purge = recovery.purge_at(user)
     if purge is not None:
         due.append(purge)
@@ -96,6 +98,7 @@ def _device_due(device: Device) -> Iterator[Instant]:
 def time_passed(turn: Turn) -> None:
     """Do what is due for a user."""
     reports.time_passed(turn)
+    gate.time_passed(turn)
     presence.time_passed(turn)
     transfers.time_passed(turn)
     forwarding.time_passed(turn)

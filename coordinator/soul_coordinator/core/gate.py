@@ -1,11 +1,13 @@
 """What is let in: rates first, then registration. What is not is answered, sparingly."""
 
+from collections.abc import Iterator
+
 from soul_coordinator.core import messages, presence, receipts
 from soul_coordinator.core.device import Device
 from soul_coordinator.core.events import MessageRefused
 from soul_coordinator.core.rates import REQUEST_CHANNELS
-from soul_coordinator.core.user import Turn
-from soul_coordinator.core.values import Address
+from soul_coordinator.core.user import Turn, User
+from soul_coordinator.core.values import Address, Instant
 from soul_protocol import limits
 from soul_protocol.errors import Code
 
@@ -26,10 +28,28 @@ def within_rate(turn: Turn, sender: Address, channel: str, request: str | None) 
 def say_limited(turn: Turn, sender: Address, request: str | None, wait: int) -> None:
     """`rate_limited`, at most once a second to one device. `wait` is in ms."""
     rates = turn.user.rates_of(sender.device, turn.now)
-    if turn.now - rates.told_rate_at >= limits.RATE_REPLY_EVERY:
-        rates.told_rate_at = turn.now
+    if turn.now - rates.told_rate_at < limits.RATE_REPLY_EVERY:
+        # Whoever waits for an answer gets one in its turn.
+        rates.untold = rates.untold if request is None else (sender, request, turn.now + wait)
+    else:
+        rates.told_rate_at, rates.untold = turn.now, None
         error = messages.error(Code.RATE_LIMITED, request=request, retry_after_ms=wait)
         turn.reply(sender, error)
+
+
+def untold_at(user: User) -> Iterator[Instant]:
+    """When those who were over their rates are to be told."""
+    for rates in user.rates.devices.values():
+        if rates.untold is not None:
+            yield rates.told_rate_at + limits.RATE_REPLY_EVERY
+
+
+def time_passed(turn: Turn) -> None:
+    """Tell who was over a rate a moment after it was told so."""
+    for rates in tuple(turn.user.rates.devices.values()):
+        if rates.untold is not None and rates.told_rate_at + limits.RATE_REPLY_EVERY <= turn.now:
+            sender, request, at = rates.untold
+            say_limited(turn, sender, request, max(0, at - turn.now))
 
 
 def transfer_allowed(turn: Turn, sender: Address, request: str) -> bool:

@@ -4,7 +4,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Final
 
-from soul_coordinator.core.values import Instant
+from soul_coordinator.core.values import Address, Instant
 from soul_protocol import limits
 
 REQUEST_CHANNELS: Final = frozenset({"query", "command", "queue", "transfer", "manage"})
@@ -62,6 +62,8 @@ class DeviceRates:
     told_rate_at: Instant = -limits.MINUTE
     told_unregistered_at: Instant = -limits.MINUTE
     told_inactive_at: Instant = -limits.MINUTE
+    untold: tuple[Address, str, Instant] | None = None
+    """The latest request over its rate that is not told so yet: who asks, its id, and when it may come."""
 
     @classmethod
     def fresh(cls, now: Instant) -> "DeviceRates":

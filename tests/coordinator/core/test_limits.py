@@ -262,3 +262,26 @@ def test_spent_connections_are_bounded() -> None:
     spent = house.store.of("ann").devices[kitchen.id].spent
     assert len(spent) == 16
     assert spent[-1] not in {kitchen.conn, f"{0:016x}"}
+
+
+def test_a_transfer_too_soon_after_one_that_was_told_so_is_told_in_its_turn() -> None:
+    """Someone taps one device after the other: each tap has an end."""
+    house = House()
+    phone, kitchen, study = house.device("Phone"), house.device("Kitchen"), house.device("Study")
+    kitchen.playing()
+    house.pass_time(2_000)
+    phone.transfer(study)
+    house.pass_time(500)
+    phone.transfer(kitchen)
+    assert phone.last("error")["retry_after_ms"] == 500
+    house.pass_time(500)
+    phone.transfer(kitchen)
+    house.pass_time(300)
+    heard = len(phone.all("error"))
+    third = phone.transfer(study)
+    assert len(phone.all("error")) == heard
+    house.pass_time(300)
+    told = phone.last("error")
+    assert (told["id"], told["code"], told["retry_after_ms"]) == (third, "rate_limited", 500)
+    house.pass_time(10_000)
+    assert len(phone.all("error")) == heard + 1
