@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from firmware.board import MICROPYTHON
 from serving import PROGRAM
 from soul_connect.cli.provision import WIRING
 from soul_coordinator.accounts import Accounts
@@ -55,6 +56,16 @@ def home(tmp_path: Path) -> Home:
     home = Home(tmp_path)
     Accounts.of_data_dir(home.data).add("alice", None)
     return home
+
+
+def test_a_name_with_an_emoji_is_read_by_micropython(home: Home) -> None:
+    name = "Küche 🎧"
+    assert home.made("--name", name)["name"] == name
+    script = 'import json; print(json.load(open("config.json"))["name"].encode() == bytes.fromhex("%s"))'
+    done = subprocess.run(
+        [MICROPYTHON, "-c", script % name.encode().hex()], cwd=home.pocket, capture_output=True, check=True
+    )
+    assert done.stdout == b"True\n"
 
 
 def test_a_folder_has_all_that_a_player_needs_and_nobody_else_reads_it(home: Home) -> None:

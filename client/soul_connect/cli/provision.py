@@ -127,7 +127,9 @@ def provision(
         **kept,
         "update_key": key,
     }
-    _write(folder, {CONFIG: json.dumps(made, indent=2) + "\n", AUTHORITY: trusted, UPDATE_KEY: key + "\n"})
+    # In UTF-8, without escapes: MicroPython makes no letter of the two halves that JSON writes for an emoji.
+    text = json.dumps(made, indent=2, ensure_ascii=False) + "\n"
+    _write(folder, {CONFIG: text, AUTHORITY: trusted, UPDATE_KEY: key + "\n"})
     if as_json:
         facts = {"folder": str(folder), "files": [CONFIG, AUTHORITY, UPDATE_KEY], "device_id": device}
         facts |= {"name": title, "user": owner, "host": place, "port": tls_port}
