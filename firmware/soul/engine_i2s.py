@@ -389,7 +389,6 @@ class I2SEngine(Engine):
         if not segment.format.same_as(old.format):
             self._hold()
             self._taken = segment.start
-        self._taken = max(self._taken, segment.start)
         self._ahead, self._next = None, (0, None)
         self._feed()
         self._turn.set()

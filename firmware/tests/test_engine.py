@@ -96,6 +96,20 @@ async def test_the_next_track_follows_without_a_gap():
     await stage.end()
 
 
+async def test_a_track_that_begins_in_the_middle_of_a_slice_is_heard_whole():
+    stage = await Stage().begin()
+    # A slice ends at half the buffer and at its end, and is taken 16 KB before: not yet at the border.
+    one, two = ramp(10_000), ramp(12_000, start=20_000)
+    stage.server.files.update({"/a": wav(one, 32000), "/b": wav(two, 32000)})
+    stage.engine.load(1, "a", 0, True)
+    stage.engine.set_next(2, "b")
+    await stage.event(ADVANCED, 2)
+    assert stage.engine._given and stage.engine._taken < len(one)
+    await stage.event(ENDED, 2)
+    assert bytes(I2S.heard) == one + two
+    await stage.end()
+
+
 class Interrupted:
     """A clock of a machine that does something else, for 8 ms, before each time that it is read."""
 
