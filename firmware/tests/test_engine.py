@@ -104,7 +104,6 @@ async def test_a_track_that_begins_in_the_middle_of_a_slice_is_heard_whole():
     stage.engine.load(1, "a", 0, True)
     stage.engine.set_next(2, "b")
     await stage.event(ADVANCED, 2)
-    assert stage.engine._given and stage.engine._taken < len(one)
     await stage.event(ENDED, 2)
     assert bytes(I2S.heard) == one + two
     await stage.end()

@@ -33,7 +33,7 @@ export class PageConnect extends Controls implements Connect {
   readonly #options: ConnectOptions;
   readonly #world: World;
   readonly #account: Account;
-  readonly #toasts: Toasts;
+  readonly #toasts = new Toasts();
   readonly #volumes: VolumeSliders;
   readonly #waiting = new Map<string, Waiting>();
   readonly #listeners = new Set<() => void>();
@@ -54,7 +54,6 @@ export class PageConnect extends Controls implements Connect {
     this.#account = new Account(options.store, options.http, options.world);
     this.#account.onRenewed = () => this.#lifeline?.swap();
     this.#account.onRefused = () => void this.#end("refused");
-    this.#toasts = new Toasts();
     this.#volumes = new VolumeSliders(this.#world, async (volume, device) => {
       await this.command({ type: "set_volume", volume }, device === "" ? null : device);
     });
