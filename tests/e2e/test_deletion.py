@@ -141,7 +141,7 @@ def test_time_removes_a_device_after_30_days_and_what_played_after_24_hours(serv
     db = sqlite3.connect(server.data_dir / "soul-connect.db", isolation_level=None)
     db.execute("UPDATE user_devices SET last_seen = ? WHERE user_id = 'alice'", (soon - limits.DEVICE_KEPT,))
     db.execute(
-        "UPDATE playback_contexts SET lost_at = ? WHERE user_id = 'bob'", (soon - limits.RESUME_WITHIN,)
+        "UPDATE device_playback_state SET lost_at = ? WHERE user_id = 'bob'", (soon - limits.RESUME_WITHIN,)
     )
     db.close()
     server.start()

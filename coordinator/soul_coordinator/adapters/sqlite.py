@@ -3,7 +3,7 @@
     SqliteStore       what the coordinator saves and loads, and what it asks about accounts
     sqlite_connection, sqlite_errors, sqlite_migrations
                       opening, failing, the tables
-    sqlite_save, sqlite_load
+    sqlite_join, sqlite_save, sqlite_load
                       records to rows and back
     sqlite_changes    what the accounts' side changed meanwhile
     sqlite_upkeep     purge, backup, check
@@ -39,6 +39,7 @@ from soul_coordinator.adapters.sqlite_errors import (
     StoreLocked,
     store_error,
 )
+from soul_coordinator.adapters.sqlite_join import joined
 from soul_coordinator.adapters.sqlite_load import load_users
 from soul_coordinator.adapters.sqlite_migrations import migrate
 from soul_coordinator.adapters.sqlite_save import accept, apply_save, leaves_no_byte, user_hash
@@ -293,7 +294,7 @@ class SqliteStore:
         with transaction(self._connection) as connection:
             now = self._clock()
             writable = self._writable(connection, {save.user for save in saves}, now)
-            for save in saves:
+            for save in joined(saves):
                 if save.user in writable:
                     apply_save(connection, save, now=now)
             if scrub_due:

@@ -41,21 +41,20 @@ def load_users(connection: sqlite3.Connection) -> tuple[UserRecord, ...]:
     devices = rows("user_devices", "created_at, device_id")
     playbacks = rows("device_playback_state", "user_id")
     queues = rows("playback_queues", "user_id")
-    contexts = rows("playback_contexts", "user_id")
-    receipts = rows("command_receipts", "at, device_id, id")
-    pending = rows("pending_commands", "number, device_id, id")
+    receipts = rows("requests WHERE status IS NOT NULL", "at, device_id, id")
+    pending = rows("requests WHERE target IS NOT NULL", "number, device_id, id")
     transfers = rows("transfers", "user_id")
     passes = _by_user(db.query(_PASSES))
     users = []
     for row in db.query("SELECT id FROM users ORDER BY id"):
         user = row["id"]
-        context = _one(contexts, user)
+        state = _one(playbacks, user)
         users.append(
             UserRecord(
                 id=user,
-                playback=_playback(_one(playbacks, user), _one(queues, user)),
-                issued=json.loads(context["issued"]) if context else {},
-                loss=_loss(context) if context else None,
+                playback=_playback(state, _one(queues, user)),
+                issued=json.loads(state["issued"]) if state else {},
+                loss=_loss(state) if state else None,
                 devices=tuple(_device(each) for each in devices.get(user, ())),
                 receipts=tuple(_receipt(each) for each in receipts.get(user, ())),
                 pending=tuple(_pending(each) for each in pending.get(user, ())),
@@ -173,12 +172,12 @@ def _pending(row: Row) -> Pending:
         queue, order, position, rev = json.loads(row["change"])
         change = QueueChange(tuple(queue), None if order is None else tuple(order), position, rev)
     return Pending(
-        requester=Address(row["user_id"], row["node"], row["device_id"]),
+        requester=Address(row["user_id"], row["command_node"], row["device_id"]),
         id=row["id"],
         target=row["target"],
         command=json.loads(row["command"]),
         change=change,
-        epoch=row["epoch"],
+        epoch=row["command_epoch"],
         issued_at=row["issued_at"],
         expires_at=row["expires_at"],
         number=row["number"],

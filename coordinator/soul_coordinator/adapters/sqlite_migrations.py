@@ -222,12 +222,83 @@ def pending_commands_in_one_tree(db: Database) -> None:
     )
 
 
+def context_beside_the_playback(db: Database) -> None:
+    """What a command changes of a user is one row: a commit of the state writes a page less."""
+    _run(
+        db,
+        "ALTER TABLE device_playback_state ADD COLUMN issued TEXT NOT NULL DEFAULT '{}'",
+        "ALTER TABLE device_playback_state ADD COLUMN lost_at INTEGER",
+        "ALTER TABLE device_playback_state ADD COLUMN was_playing INTEGER",
+        "ALTER TABLE device_playback_state ADD COLUMN goodbye INTEGER",
+        "ALTER TABLE device_playback_state ADD COLUMN commands_since INTEGER",
+        """INSERT INTO device_playback_state (user_id, issued, lost_at, was_playing, goodbye, commands_since)
+            SELECT user_id, issued, lost_at, was_playing, goodbye, commands_since
+            FROM playback_contexts WHERE true
+            ON CONFLICT (user_id) DO UPDATE SET
+                issued = excluded.issued, lost_at = excluded.lost_at,
+                was_playing = excluded.was_playing, goodbye = excluded.goodbye,
+                commands_since = excluded.commands_since""",
+        "DROP TABLE playback_contexts",
+    )
+
+
+def requests_in_one_tree(db: Database) -> None:
+    """A request is one row: while it waits, the command (`target` is set); its answer (`status` is)."""
+    _run(
+        db,
+        """CREATE TABLE requests (
+            user_id TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+            device_id TEXT NOT NULL,
+            id TEXT NOT NULL,
+            node TEXT,
+            status TEXT,
+            code TEXT,
+            message TEXT,
+            sequence INTEGER,
+            epoch INTEGER,
+            at INTEGER,
+            command_node TEXT,
+            target TEXT,
+            command TEXT,
+            change TEXT,
+            command_epoch INTEGER,
+            issued_at INTEGER,
+            expires_at INTEGER,
+            number INTEGER,
+            own INTEGER,
+            accepted_at INTEGER,
+            PRIMARY KEY (user_id, device_id, id),
+            CHECK (status IS NOT NULL OR target IS NOT NULL)
+        ) STRICT, WITHOUT ROWID""",
+        """INSERT INTO requests
+            (user_id, device_id, id, node, status, code, message, sequence, epoch, at)
+            SELECT user_id, device_id, id, node, status, code, message, sequence, epoch, at
+            FROM command_receipts""",
+        """INSERT INTO requests
+            (user_id, device_id, id, command_node, target, command, change, command_epoch,
+             issued_at, expires_at, number, own, accepted_at)
+            SELECT user_id, device_id, id, node, target, command, change, epoch,
+                issued_at, expires_at, number, own, accepted_at
+            FROM pending_commands WHERE true
+            ON CONFLICT (user_id, device_id, id) DO UPDATE SET
+                command_node = excluded.command_node,
+                target = excluded.target, command = excluded.command, change = excluded.change,
+                command_epoch = excluded.command_epoch, issued_at = excluded.issued_at,
+                expires_at = excluded.expires_at, number = excluded.number, own = excluded.own,
+                accepted_at = excluded.accepted_at""",
+        "DROP TABLE command_receipts",
+        "DROP TABLE pending_commands",
+    )
+
+
 STEPS: Final[tuple[Step, ...]] = (
     users_and_devices,
     playback,
     requests,
     tokens_and_invitations,
     pending_commands_in_one_tree,
+    context_beside_the_playback,
+    requests_in_one_tree,
 )
 
 

@@ -8,6 +8,7 @@ from typing import Final, assert_never
 
 from pydantic_core import to_json
 
+from soul_coordinator.adapters.sqlite_join import EndPending, Joined, SaveState
 from soul_coordinator.core.effects import (
     DropPending,
     DropReceipts,
@@ -61,26 +62,37 @@ _PLAYBACK_COLUMNS: Final = (
     *("shuffle", "repeat_mode", "duration_ms", "updated_at", "epoch", "sequence", "queue_rev"),
     *("paused_reason", "error_code", "error_track_id", "applied"),
 )
+_CONTEXT_COLUMNS: Final = ("issued", "lost_at", "was_playing", "goodbye", "commands_since")
+_STATE_COLUMNS: Final = (*_PLAYBACK_COLUMNS, *_CONTEXT_COLUMNS)
 _PLAYBACK: Final = _upsert("device_playback_state", ("user_id",), _PLAYBACK_COLUMNS)
 _PLAYBACK_AGAIN: Final = _update("device_playback_state", ("user_id",), ("user_id", *_PLAYBACK_COLUMNS))
+_STATE: Final = _upsert("device_playback_state", ("user_id",), _STATE_COLUMNS)
+_STATE_AGAIN: Final = _update("device_playback_state", ("user_id",), ("user_id", *_STATE_COLUMNS))
+"""Both at once: the playback and its context."""
 _QUEUE: Final = _upsert("playback_queues", ("user_id",), ("queue", "play_order"))
 _POSITION: Final = _upsert("device_playback_state", ("user_id",), ("position_ms", "position_at"))
-_CONTEXT: Final = _upsert(
-    "playback_contexts", ("user_id",), ("issued", "lost_at", "was_playing", "goodbye", "commands_since")
+_CONTEXT: Final = _upsert("device_playback_state", ("user_id",), _CONTEXT_COLUMNS)
+_REQUEST_KEY: Final = ("user_id", "device_id", "id")
+_THIS_REQUEST: Final = " AND ".join(f"{column} = ?" for column in _REQUEST_KEY)
+_ANSWER_COLUMNS: Final = ("node", "status", "code", "message", "sequence", "epoch", "at")
+_WAITING_COLUMNS: Final = (
+    *("command_node", "target", "command", "change", "command_epoch", "issued_at", "expires_at"),
+    *("number", "own", "accepted_at"),
 )
-_RECEIPT: Final = _upsert(
-    "command_receipts",
-    ("user_id", "device_id", "id"),
-    ("node", "status", "code", "message", "sequence", "epoch", "at"),
+_NO_ANSWER: Final = ", ".join(f"{column} = NULL" for column in _ANSWER_COLUMNS)
+_NOT_WAITING: Final = ", ".join(f"{column} = NULL" for column in _WAITING_COLUMNS)
+_RECEIPT: Final = _upsert("requests", _REQUEST_KEY, _ANSWER_COLUMNS)
+_LAST_RECEIPT: Final = f"{_RECEIPT}, {_NOT_WAITING}"
+"""The answer that ends a pending command: one row, changed where it lies."""
+_DROP_PENDING: Final = (
+    f"DELETE FROM requests WHERE {_THIS_REQUEST} AND status IS NULL",  # noqa: S608 (the words above)
+    f"UPDATE requests SET {_NOT_WAITING} WHERE {_THIS_REQUEST}",  # noqa: S608
 )
-_PENDING: Final = _upsert(
-    "pending_commands",
-    ("user_id", "device_id", "id"),
-    (
-        *("node", "target", "command", "change", "epoch", "issued_at", "expires_at", "number", "own"),
-        "accepted_at",
-    ),
+_DROP_RECEIPT: Final = (
+    f"DELETE FROM requests WHERE {_THIS_REQUEST} AND target IS NULL",  # noqa: S608
+    f"UPDATE requests SET {_NO_ANSWER} WHERE {_THIS_REQUEST}",  # noqa: S608
 )
+_PENDING: Final = _upsert("requests", _REQUEST_KEY, _WAITING_COLUMNS)
 _PENDING_OF_USER: Final = _PENDING.replace(
     "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     "SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13"
@@ -98,8 +110,9 @@ _TRANSFER: Final = _upsert(
 # Whatever still names the device when it is forgotten: its rows, and its place in others' rows.
 _FORGET: Final = (
     "DELETE FROM user_devices WHERE user_id = :user AND device_id = :device",
-    "DELETE FROM command_receipts WHERE user_id = :user AND device_id = :device",
-    "DELETE FROM pending_commands WHERE user_id = :user AND (device_id = :device OR target = :device)",
+    "DELETE FROM requests WHERE user_id = :user AND device_id = :device",
+    "DELETE FROM requests WHERE user_id = :user AND target = :device AND status IS NULL",
+    f"UPDATE requests SET {_NOT_WAITING} WHERE user_id = :user AND target = :device",  # noqa: S608
     "DELETE FROM transfers WHERE user_id = :user AND target = :device",
     "UPDATE transfers SET source = NULL WHERE user_id = :user AND source = :device",
     (
@@ -122,7 +135,7 @@ def leaves_no_byte(save: Save) -> bool:
             return False
 
 
-def apply_save(connection: sqlite3.Connection, save: Save, *, now: Instant) -> None:
+def apply_save(connection: sqlite3.Connection, save: Joined, *, now: Instant) -> None:
     """Do one save. The user's row must be there."""
     match save:
         case SaveDevice(record):
@@ -131,32 +144,25 @@ def apply_save(connection: sqlite3.Connection, save: Save, *, now: Instant) -> N
                 connection.execute(_DEVICE, values)
         case ForgetDevice(user, device, why):
             _forget(connection, user, device, why, now)
-        case SavePlayback(user, playback, with_queue):
-            values = _playback(user, playback)
-            if not connection.execute(_PLAYBACK_AGAIN, values).rowcount:
-                connection.execute(_PLAYBACK, values)
-            if with_queue:
-                order = None if playback.order is None else _json(playback.order)
-                connection.execute(_QUEUE, (user, _json(playback.queue), order))
+        case SavePlayback():
+            _save_state(connection, save, (), _PLAYBACK_AGAIN, _PLAYBACK)
+        case SaveState(_, playback, context):
+            _save_state(connection, playback, _context(context), _STATE_AGAIN, _STATE)
         case SavePosition(user, position_ms, position_at):
             connection.execute(_POSITION, (user, position_ms, position_at))
-        case SaveContext(user, issued, loss):
-            lost = (loss.at, loss.was_playing, loss.goodbye, loss.commands_since) if loss else (None,) * 4
-            connection.execute(_CONTEXT, (user, _json(dict(issued)), *lost))
+        case SaveContext():
+            connection.execute(_CONTEXT, (save.user, *_context(save)))
         case SaveReceipt(receipt):
             connection.execute(_RECEIPT, _receipt(receipt))
+        case EndPending(_, answer):
+            connection.execute(_LAST_RECEIPT, _receipt(answer.receipt))
         case DropReceipts(user, device, ids):
-            connection.executemany(
-                "DELETE FROM command_receipts WHERE user_id = ? AND device_id = ? AND id = ?",
-                [(user, device, each) for each in ids],
-            )
+            for each in ids:
+                _drop(connection, _DROP_RECEIPT, (user, device, each))
         case SavePending(pending):
             connection.execute(_PENDING, _pending(pending))
         case DropPending(user, device, request):
-            connection.execute(
-                "DELETE FROM pending_commands WHERE user_id = ? AND device_id = ? AND id = ?",
-                (user, device, request),
-            )
+            _drop(connection, _DROP_PENDING, (user, device, request))
         case SaveTransfer(user, transfer):
             if transfer is None:
                 connection.execute("DELETE FROM transfers WHERE user_id = ?", (user,))
@@ -164,6 +170,25 @@ def apply_save(connection: sqlite3.Connection, save: Save, *, now: Instant) -> N
                 connection.execute(_TRANSFER, _transfer(user, transfer))
         case _:
             assert_never(save)
+
+
+def _save_state(
+    connection: sqlite3.Connection, save: SavePlayback, context: tuple[object, ...], again: str, first: str
+) -> None:
+    playback = save.playback
+    values = (*_playback(save.user, playback), *context)
+    if not connection.execute(again, values).rowcount:
+        connection.execute(first, values)
+    if save.with_queue:
+        order = None if playback.order is None else _json(playback.order)
+        connection.execute(_QUEUE, (save.user, _json(playback.queue), order))
+
+
+def _drop(connection: sqlite3.Connection, statements: tuple[str, str], key: tuple[str, str, str]) -> None:
+    """Delete a request's row, or where something else is in it too, only this."""
+    delete, clear = statements
+    if not connection.execute(delete, key).rowcount:
+        connection.execute(clear, key)
 
 
 def accept(connection: sqlite3.Connection, pending: Pending, number: int) -> bool:
@@ -262,6 +287,12 @@ def _playback(user: str, playback: Playback) -> tuple[object, ...]:
         error.track_id if error else None,
         _json(playback.applied),
     )
+
+
+def _context(save: SaveContext) -> tuple[object, ...]:
+    loss = save.loss
+    lost = (loss.at, loss.was_playing, loss.goodbye, loss.commands_since) if loss else (None,) * 4
+    return (_json(dict(save.issued)), *lost)
 
 
 def _receipt(receipt: Receipt) -> tuple[object, ...]:

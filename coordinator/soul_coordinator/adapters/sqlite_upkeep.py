@@ -41,7 +41,7 @@ _SQLITE_HEADER: Final = b"SQLite format 3\0"
 def purge(connection: sqlite3.Connection, now: Instant) -> None:
     """Remove what has had its time, in the caller's transaction: `now` in ms since the epoch."""
     for statement, moment in (
-        ("DELETE FROM command_receipts WHERE at < ?", now - limits.REMEMBERED_FOR),
+        ("DELETE FROM requests WHERE at < ? AND target IS NULL", now - limits.REMEMBERED_FOR),
         ("DELETE FROM tokens WHERE expires_at < ?", now - REFRESH_WITHIN),
         ("DELETE FROM invitations WHERE used_at IS NOT NULL OR expires_at < ?", now),
         ("DELETE FROM revoked_tokens WHERE expires_at < ?", now),

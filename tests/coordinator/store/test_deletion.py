@@ -208,7 +208,7 @@ def test_purge_keeps_what_is_still_needed(tmp_path: Path, accounts: Accounts) ->
     def rows(now: int) -> dict[str, int]:
         store.purge(now)
         tables = (
-            *("command_receipts", "tokens", "invitations", "revoked_tokens"),
+            *("requests", "tokens", "invitations", "revoked_tokens"),
             *("account_events", "deleted_devices", "removed_users"),
         )
         found = {
@@ -219,7 +219,7 @@ def test_purge_keeps_what_is_still_needed(tmp_path: Path, accounts: Accounts) ->
 
     everything_lasts = rows(NOW + 10 * MINUTE - 600_000)
     assert everything_lasts == {
-        "command_receipts": 1,
+        "requests": 1,
         "tokens": 1,
         "invitations": 1,
         "revoked_tokens": 1,
@@ -229,8 +229,8 @@ def test_purge_keeps_what_is_still_needed(tmp_path: Path, accounts: Accounts) ->
     }
     assert "invitations" not in rows(NOW + 61_000)
     assert "revoked_tokens" not in rows(NOW + 61_000)
-    assert "command_receipts" in rows(NOW + 10 * MINUTE)
-    assert "command_receipts" not in rows(NOW + 10 * MINUTE + 1)
+    assert "requests" in rows(NOW + 10 * MINUTE)
+    assert "requests" not in rows(NOW + 10 * MINUTE + 1)
     assert "account_events" in rows(NOW + DAY)
     assert "account_events" not in rows(NOW + DAY + 1)
     assert set(rows(NOW + 30 * DAY)) == {"tokens", "deleted_devices", "removed_users"}

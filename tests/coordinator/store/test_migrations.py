@@ -14,6 +14,7 @@ from soul_coordinator.adapters.sqlite_connection import connect
 from soul_coordinator.adapters.sqlite_errors import StoreError
 from soul_coordinator.adapters.sqlite_migrations import STEPS, migrate, taken
 from soul_coordinator.core.effects import SaveDevice
+from soul_coordinator.core.records import Loss
 from soul_coordinator.core.values import Playback
 from soul_coordinator.tokens import TokenSigner
 
@@ -163,6 +164,45 @@ ROWS: dict[str, dict[str, list[Row]]] = {
             }
         ],
     },
+    "context_beside_the_playback": {
+        "device_playback_state": [
+            {
+                "user_id": "bob",
+                "device_id": None,
+                "track_id": None,
+                "issued": f'{{"any":{NOW}}}',
+                "lost_at": NOW,
+                "was_playing": 1,
+                "goodbye": 1,
+                "commands_since": 1,
+            }
+        ],
+    },
+    "requests_in_one_tree": {
+        "requests": [
+            _REQUEST
+            | {
+                "id": IDS[3],
+                "node": None,
+                "status": None,
+                "code": None,
+                "message": None,
+                "sequence": None,
+                "epoch": None,
+                "at": None,
+                "command_node": "device",
+                "target": DEVICES[0],
+                "command": '{"type":"play"}',
+                "change": None,
+                "command_epoch": 4,
+                "issued_at": NOW,
+                "expires_at": NOW + 5_000,
+                "number": 14,
+                "own": 0,
+                "accepted_at": NOW,
+            }
+        ],
+    },
     "pending_commands_in_one_tree": {
         "pending_commands": [
             _REQUEST
@@ -183,28 +223,43 @@ ROWS: dict[str, dict[str, list[Row]]] = {
 }
 
 
+# Where the rows of a table are that a later step took away, and what its columns are called there.
+MOVED: dict[str, tuple[str, dict[str, str]]] = {
+    "playback_contexts": ("device_playback_state", {}),
+    "command_receipts": ("requests", {}),
+    "pending_commands": ("requests", {"epoch": "command_epoch", "node": "command_node"}),
+}
+
+
 def content(db: Database) -> dict[str, list[Row]]:
     own = {"schema_migrations", "sqlite_sequence", "sqlite_stat1"}
     return {name: list(db[name].rows) for name in db.table_names() if name not in own}
 
 
+def lived(path: Path, count: int = len(STEPS)) -> sqlite3.Connection:
+    """A database that has seen so many versions, and got rows in each."""
+    connection = connect(path)
+    for number, step in enumerate(STEPS[:count], 1):
+        migrate(connection, STEPS[:number])
+        for table, rows in ROWS[step.__name__].items():
+            Database(connection).table(table).insert_all(rows)
+    return connection
+
+
 @pytest.mark.parametrize("count", range(1, len(STEPS) + 1), ids=lambda count: STEPS[count - 1].__name__)
 def test_every_row_of_an_earlier_version_is_kept(tmp_path: Path, count: int) -> None:
-    connection = connect(tmp_path / "db")
-    migrate(connection, STEPS[:count])
-    db = Database(connection)
-    for step in STEPS[:count]:
-        for table, rows in ROWS[step.__name__].items():
-            db.table(table).insert_all(rows)
-    before = content(db)
+    connection = lived(tmp_path / "db", count)
+    before = content(Database(connection))
     assert all(before.values()), "every table of that version is to have rows"
     connection.close()
 
     store = SqliteStore(tmp_path / "db", clock=lambda: NOW)
     after = content(Database(store._connection))
     for table, rows in before.items():
-        kept = [{name: row[name] for name in rows[0]} for row in after[table]]
-        assert kept == rows
+        place, names = (table, {}) if table in after else MOVED[table]
+        kept = [{name: row[names.get(name, name)] for name in rows[0]} for row in after[place]]
+        assert [row for row in kept if row in rows] == rows
+        assert len(kept) == len(rows) or table in MOVED
     assert taken(Database(store._connection)) == tuple(step.__name__ for step in STEPS)
     assert store.check() == ()
     alice, bob = store.load()
@@ -219,21 +274,32 @@ def test_every_row_of_an_earlier_version_is_kept(tmp_path: Path, count: int) -> 
 
 
 def test_what_kept_rows_mean_is_kept_too(tmp_path: Path) -> None:
-    connection = connect(tmp_path / "db")
-    migrate(connection)
-    for tables in ROWS.values():
-        for table, rows in tables.items():
-            Database(connection).table(table).insert_all(rows)
-    connection.close()
+    lived(tmp_path / "db").close()
     store = SqliteStore(tmp_path / "db", clock=lambda: NOW)
-    alice, _ = store.load()
+    alice, bob = store.load()
     assert [receipt.status for receipt in alice.receipts] == ["applied"]
-    assert [(pending.id, pending.accepted_at) for pending in alice.pending] == [(IDS[1], 0), (IDS[2], NOW)]
+    accepted = [(pending.id, pending.accepted_at) for pending in alice.pending]
+    assert accepted == [(IDS[1], 0), (IDS[2], NOW), (IDS[3], NOW)]
+    assert [pending.epoch for pending in alice.pending] == [4, 4, 4]
     assert alice.transfer is not None
-    assert alice.loss is not None
+    assert (alice.loss, alice.issued) == (Loss(NOW, True, False), {"play": NOW})
+    assert (bob.loss, bob.issued) == (Loss(NOW, True, True, True), {"any": NOW})
+    assert bob.playback == Playback()
     assert [guest.scope for guest in alice.passes] == [{"control", "queue"}]
     assert [jti for _, jti, _ in store.revoked_tokens()] == ["j0"]
     assert store.last_account_change() == 5
+    store.close()
+
+
+def test_an_answer_beside_a_waiting_command_is_kept_with_it(tmp_path: Path) -> None:
+    """As versions kept it that did not have the command carry its answer."""
+    connection = lived(tmp_path / "db", 3)
+    connection.execute("UPDATE command_receipts SET id = ?, status = 'accepted'", (IDS[1],))
+    connection.close()
+    store = SqliteStore(tmp_path / "db", clock=lambda: NOW)
+    alice, _ = store.load()
+    assert [(one.id, one.status, one.at) for one in alice.receipts] == [(IDS[1], "accepted", NOW)]
+    assert [(one.id, one.command) for one in alice.pending] == [(IDS[1], {"type": "pause"})]
     store.close()
 
 

@@ -2,15 +2,24 @@
 
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from hypothesis import HealthCheck, given, settings
 
 from coordinator.store.saved import DEVICES, NOW, Expected, batches, device, receipt
 from soul_coordinator.adapters.sqlite import SqliteStore
-from soul_coordinator.core.effects import Save, SaveDevice, SavePlayback, SavePosition, SaveReceipt
-from soul_coordinator.core.records import UserRecord
-from soul_coordinator.core.values import Playback
+from soul_coordinator.core.effects import (
+    DropPending,
+    Save,
+    SaveDevice,
+    SavePending,
+    SavePlayback,
+    SavePosition,
+    SaveReceipt,
+)
+from soul_coordinator.core.records import Pending, UserRecord
+from soul_coordinator.core.values import Address, Playback
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -51,6 +60,21 @@ def test_a_pause_and_a_position_leave_the_queue_alone(tmp_path: Path) -> None:
     assert user.playback == Playback(
         queue=queue, order=playing.order, sequence=2, epoch=3, position_ms=90_000, position_at=NOW
     )
+    store.close()
+
+
+def test_a_guest_and_a_device_of_one_id_do_not_mix(tmp_path: Path) -> None:
+    """An answer to the one, and a command of the other that waits, under the same id."""
+    store = SqliteStore(tmp_path / "db")
+    answer = replace(receipt(), requester=Address("alice", "guest", DEVICES[0]))
+    asker = Address("alice", "device", DEVICES[0])
+    pending = Pending(asker, answer.id, DEVICES[0], {"type": "pause"}, None, 1, NOW, NOW, 1)
+    store.commit([SaveReceipt(answer), SavePending(pending)])
+    (user,) = store.load()
+    assert (user.receipts, user.pending) == ((answer,), (pending,))
+    store.commit([DropPending("alice", DEVICES[0], answer.id)])
+    (user,) = store.load()
+    assert (user.receipts, user.pending) == ((answer,), ())
     store.close()
 
 

@@ -124,16 +124,25 @@ class Desk:
                 return row == (state["sequence"], state["epoch"]) or (row is None and not state["sequence"])
             case "command_result" if message["status"] == "accepted":
                 # The pending command carries it.
-                return self._row("SELECT 1 FROM pending_commands WHERE id = ?", message["id"]) is not None
+                return (
+                    self._row("SELECT 1 FROM requests WHERE target IS NOT NULL AND id = ?", message["id"])
+                    is not None
+                )
             case "command_result":
-                row = self._row("SELECT status FROM command_receipts WHERE id = ?", message["id"])
+                row = self._row("SELECT status FROM requests WHERE id = ?", message["id"])
                 return row == (message["status"],)
             case "execute_command":
-                return self._row("SELECT 1 FROM pending_commands WHERE id = ?", message["id"]) is not None
+                return (
+                    self._row("SELECT 1 FROM requests WHERE target IS NOT NULL AND id = ?", message["id"])
+                    is not None
+                )
             case "registered":
                 return self._row("SELECT conn FROM user_devices") == (message["conn"],)
             case _:
                 return True
+
+    def _waits(self, request: str) -> bool:
+        return self._row("SELECT 1 FROM requests WHERE id = ? AND target IS NOT NULL", request) is not None
 
     def _row(self, query: str, *values: object) -> tuple[Any, ...] | None:
         row: tuple[Any, ...] | None = self._reader.execute(query, values).fetchone()
