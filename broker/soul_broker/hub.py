@@ -224,18 +224,24 @@ class Hub:
                 if outlet is not None:
                     outlet.send(wire)
         else:
-            alone = len(receivers) == 1
+            qos, dropped, outlet = message.qos, 0, None
             for session, granted in receivers.items():
-                self.deliver(session, message, min(message.qos, granted))
-                if alone and session.connection is not None:
-                    session.connection.addressed = True
+                outlet = session.connection
+                if granted:
+                    dropped += session.deliver(message, min(granted, qos))
+                elif outlet is not None:
+                    outlet.pass_on(message)
+            if dropped:
+                self.statistics.publish_dropped += dropped
+            if outlet is not None and len(receivers) == 1:
+                outlet.addressed = True
 
     def deliver(self, session: Session, message: Publish, qos: int) -> None:
         """Send one message to one subscriber."""
         if qos:
             self.statistics.publish_dropped += session.deliver(message, qos)
         elif session.connection is not None:
-            session.connection.send(message.encode(0, 0, retain=message.retain))
+            session.connection.pass_on(message)
 
     def retain(self, message: Publish) -> Publish:
         """Retain a message; the same one as those get it who are subscribed already."""

@@ -68,7 +68,7 @@ class LocalClient:
         self._acks: list[bytes] = []
         self._id = 0
         self._closed = False
-        self._connection = Connection(hub, self, Gate("local", near=True), LOCAL)
+        self._connection = Connection(hub, self, Gate("local", near=True, hand=self._heard), LOCAL)
         if not hub.opened(self._connection):
             raise SoulBrokerError("the broker has too many connections")
 
@@ -108,6 +108,10 @@ class LocalClient:
         if not self._hand_over(message):
             self._id = self._id % _LAST_ID + 1
             self._connection.receive(message.encode(qos, self._id, retain=retain))
+
+    def flush(self) -> None:
+        """All is said for now: write what was gathered for everybody, in this turn of the loop."""
+        self._connection.hub.outbox.flush()
 
     def _hand_over(self, message: Publish) -> bool:
         """Give the broker a PUBLISH as it is, without an acknowledgement.
@@ -158,6 +162,9 @@ class LocalClient:
     def _answered(self, code: int) -> None:
         if self._answer is not None and not self._answer.done():
             self._answer.set_result(code)
+
+    def _heard(self, message: Publish) -> None:
+        self._deliver(message.topic, message.payload, message.retain)
 
     def _take(self, packet: bytes) -> None:
         start = 2

@@ -41,6 +41,8 @@ def remaining_length(length: int) -> bytes:
     """The variable length field (section 2.2.3) for `length` bytes, 0 to 268,435,455."""
     if length < 0x80:
         return bytes((length,))
+    if length < 0x4000:  # as nearly every message
+        return bytes((length & 0x7F | 0x80, length >> 7))
     encoded = bytearray()
     while length >= 0x80:
         encoded.append(length & 0x7F | 0x80)
@@ -82,7 +84,7 @@ class Publish:
     that came, never encoded again.
     """
 
-    __slots__ = ("_prefixes", "_wire", "dup", "packet_id", "payload", "qos", "retain", "topic")
+    __slots__ = ("_first", "_prefix", "_wire", "dup", "packet_id", "payload", "qos", "retain", "topic")
 
     def __init__(  # noqa: PLR0917 (made for every message: positional is faster)
         self,
@@ -101,27 +103,26 @@ class Publish:
         self.dup = dup
         self.packet_id = packet_id
         self._wire = wire
-        self._prefixes: dict[int, bytes] | None = None
+        self._prefix = b""
+        """What comes before the packet id, where the first byte is `_first`: to many the same."""
+        self._first = 0
 
     def wire(self) -> bytes:
         """The whole packet at QoS 0 without retain, the same object on every call."""
         if self._wire is None:
-            self._wire = self._prefix(0x30, 0) + self.payload
+            self._wire = self._head(0x30, 0) + self.payload
         return self._wire
 
     def encode(self, qos: int, packet_id: int, *, dup: bool = False, retain: bool = False) -> bytes:
         """The whole packet; `packet_id` is ignored at QoS 0."""
         first = 0x30 | dup << 3 | qos << 1 | retain
         if qos == 0:
-            return self.wire() if first == 0x30 else self._prefix(first, 0) + self.payload
-        if self._prefixes is None:
-            self._prefixes = {}
-        prefix = self._prefixes.get(first)
-        if prefix is None:
-            prefix = self._prefixes[first] = self._prefix(first, 2)
-        return prefix + packet_id.to_bytes(2, "big") + self.payload
+            return self.wire() if first == 0x30 else self._head(first, 0) + self.payload
+        if first != self._first:
+            self._prefix, self._first = self._head(first, 2), first
+        return self._prefix + packet_id.to_bytes(2, "big") + self.payload
 
-    def _prefix(self, first: int, extra: int) -> bytes:
+    def _head(self, first: int, extra: int) -> bytes:
         topic = self.topic.encode()
         length = remaining_length(2 + len(topic) + extra + len(self.payload))
         return bytes((first,)) + length + len(topic).to_bytes(2, "big") + topic

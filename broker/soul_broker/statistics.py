@@ -101,6 +101,13 @@ class Statistics:
         self.publish_bytes_sent += size - control_bytes
         return count - controls
 
+    def handed(self, size: int) -> None:
+        """Count a message that a client in this process got, with so many bytes of topic and payload."""
+        self.messages_sent += 1
+        self.bytes_sent += size
+        self.publish_sent += 1
+        self.publish_bytes_sent += size
+
     def items(self) -> Iterator[tuple[str, int]]:
         """Name and value of every number."""
         for name in self.__slots__:

@@ -259,6 +259,9 @@ class Sink:
     def send(self, packet: bytes) -> None:
         self.last = packet
 
+    def pass_on(self, message: Publish) -> None:
+        self.last = message.wire()
+
     def send_control(self, packet: bytes) -> None:
         self.last = packet
 

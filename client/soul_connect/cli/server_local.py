@@ -81,7 +81,9 @@ class LocalLink:
         return frozenset(self._retained)
 
     async def drain(self) -> None:
-        """Nothing is ever under way; others get their turn."""
+        """Nothing is ever under way: it leaves now. Others get their turn."""
+        if self._client is not None:
+            self._client.flush()
         await asyncio.sleep(0)
 
     async def flush(self) -> None:
