@@ -50,7 +50,7 @@ def decode_up(channel: UpChannel, payload: bytes) -> up.UpMessage:
         ContractError: broken JSON, a type that does not belong here, a bad value, or a queue
             over the limits; with the request's id where it has one.
     """
-    return cast("up.UpMessage", _decode(_adapter(*up.MESSAGES[channel]), payload, f"up/{channel}"))
+    return cast("up.UpMessage", _decode(_adapter(*up.MESSAGES[channel]), payload, channel))
 
 
 def decode_down(channel: DownChannel | AllChannel, payload: bytes) -> down.DownMessage:
@@ -70,9 +70,9 @@ def decode_close(payload: bytes) -> down.Close:
 
 def _decode(adapter: TypeAdapter[Any], payload: bytes, place: str) -> object:
     try:
-        message: Wire = adapter.validate_json(payload)
+        message: Wire = adapter.validator.validate_json(payload)
     except ValidationError as error:
-        raise _explain(error, payload, place) from None
+        raise _explain(error, payload, f"up/{place}" if isinstance(place, UpChannel) else place) from None
     # Our own models fill in their `type`; on the wire it must be there. Unions have looked already.
     named = message.command if isinstance(message, up.QueueCommand) else message
     if "type" not in message.model_fields_set or "type" not in named.model_fields_set:

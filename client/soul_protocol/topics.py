@@ -85,7 +85,7 @@ def up_topic(user: str, node: str, device: str, channel: UpChannel) -> str:
 
 def down_topic(user: str, node: str, device: str, channel: DownChannel) -> str:
     """`soul/v1/U/N/D/down/CHANNEL`."""
-    return f"{PREFIX}/{user}/{node}/{device}/down/{channel}"
+    return f"{PREFIX}/{user}/{node}/{device}/down/{channel.value}"
 
 
 def down_filter(user: str, node: str, device: str) -> str:

@@ -39,6 +39,12 @@ BATCH_MAX: Final = 256
 BATCH_BYTES: Final = 1024 * 1024
 """Of messages, likewise: 256 of the largest would hold up everybody in this process for a second."""
 
+PLAN_AFTER: Final = 5
+"""ms after an event, or the first of several, within which the core is asked what is due next.
+
+Not at once: whoever was told something is to run first, on few cores in our place.
+"""
+
 _TELLS: Final = (Reply, Execute, Publish, CloseConnection)
 
 _log = structlog.get_logger("soul_coordinator")
@@ -221,11 +227,19 @@ class Runner:
         Raises:
             StoreError: a batch could not be saved; nothing of it was told.
         """
+        deadline, look_at = self._core.next_deadline(), None
         while True:
-            deadline = self._core.next_deadline()
-            wait = None if deadline is None else max(0.0, (deadline - self._clock.now()) / 1_000)
-            await self._inbox.wait(wait)
+            now = self._clock.now()
+            if look_at is not None and look_at <= now:
+                deadline, look_at = self._core.next_deadline(), None
+            moments = [moment for moment in (deadline, look_at) if moment is not None]
+            await self._inbox.wait(max(0.0, (min(moments) - now) / 1_000) if moments else None)
             effects, batch = self._decide()
+            now = self._clock.now()
+            look_at = now + PLAN_AFTER if look_at is None else look_at
+            if deadline is not None and deadline <= now:
+                effects.extend(self._core.handle(DeadlineReached(), now=now))
+                look_at = now
             if effects:
                 await self._carry_out(effects, batch)
             if self._inbox.waiting:
@@ -246,9 +260,6 @@ class Runner:
                 batch.append(event)
                 effects.extend(self._core.handle(event, now=self._clock.now()))
         self._counters.events += len(batch)
-        deadline, now = self._core.next_deadline(), self._clock.now()
-        if deadline is not None and deadline <= now:
-            effects.extend(self._core.handle(DeadlineReached(), now=now))
         return effects, batch
 
     async def _carry_out(self, effects: Sequence[Effect], batch: Sequence[Event] = ()) -> None:
@@ -269,7 +280,8 @@ class Runner:
                 self.undecided = tuple(batch)
                 raise
             self._counters.commits += 1
+        now = self._clock.now()
         for tell in tells:
-            self._link.publish(outgoing(tell, now=self._clock.now()))
+            self._link.publish(outgoing(tell, now=now))
         self._counters.told += len(tells)
         await self._link.drain()

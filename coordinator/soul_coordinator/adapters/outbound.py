@@ -1,11 +1,11 @@
 """From the core to the wire: an effect as one PUBLISH."""
 
-from dataclasses import dataclass
 from typing import assert_never
 
 from pydantic_core import to_json
 
 from soul_coordinator.core.effects import CloseConnection, Execute, Publish, Reply, Tell
+from soul_coordinator.core.immutable import immutable
 from soul_coordinator.core.values import Message
 from soul_protocol.topics import (
     BROKER_CLOSE,
@@ -17,7 +17,7 @@ from soul_protocol.topics import (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Outgoing:
     """A PUBLISH: its topic, payload, QoS and retain flag."""
 
@@ -30,20 +30,23 @@ class Outgoing:
 def outgoing(tell: Tell, *, now: int) -> Outgoing:
     """The PUBLISH for an effect; `now` (ms) is when it is sent."""
     match tell:
-        case Reply(to, message):
+        case Reply():
+            to, message = tell.to, tell.message
             topic = down_topic(to.user, to.node, to.device, DownChannel.REPLY)
             if message["type"] == "pong":
                 return Outgoing(topic, to_json(message | {"t2": now}), qos=0)
             return Outgoing(topic, to_json(message), qos=1)
-        case Execute(to, message):
+        case Execute():
+            to = tell.to
             topic = down_topic(to.user, to.node, to.device, DownChannel.EXECUTE)
-            return Outgoing(topic, to_json(message), qos=1)
-        case Publish(user, channel, message):
-            payload = b"" if message is None else to_json(message)
+            return Outgoing(topic, to_json(tell.message), qos=1)
+        case Publish():
+            channel = tell.channel
+            payload = b"" if tell.message is None else to_json(tell.message)
             qos = 0 if channel == "position" else 1
-            return Outgoing(all_topic(user, channel), payload, qos, channel in RETAINED)
-        case CloseConnection(user, device, reason, at):
-            return close(user, device=device, reason=reason, at=at)
+            return Outgoing(all_topic(tell.user, channel), payload, qos, channel in RETAINED)
+        case CloseConnection():
+            return close(tell.user, device=tell.device, reason=tell.reason, at=tell.at)
         case _:
             assert_never(tell)
 

@@ -27,19 +27,30 @@ _STALE_KEPT = 64
 
 
 class Agenda:
-    """The users in the order in which something is due for them."""
+    """The users in the order in which something is due for them.
+
+    Who changed is looked at when somebody asks for the next moment: after the answers have left.
+    """
 
     def __init__(self) -> None:
         self._heap: list[tuple[Instant, str]] = []
         self._at: dict[str, Instant] = {}
+        self._changed: dict[str, User] = {}
 
     @property
     def next(self) -> Instant | None:
         """The earliest moment; None: nothing is due."""
+        if self._changed:
+            changed, self._changed = self._changed, {}
+            for user in changed.values():
+                self._plan(user)
         return self._heap[0][0] if self._heap else None
 
     def plan(self, user: User) -> None:
         """Look at a user again: it changed."""
+        self._changed[user.id] = user
+
+    def _plan(self, user: User) -> None:
         due = next_due(user)
         planned = self._at.get(user.id)
         if due is None or (planned is not None and planned <= due):
@@ -53,7 +64,7 @@ class Agenda:
 
     def due(self, now: Instant) -> Iterator[str]:
         """Take off the users for whom something is due by now."""
-        while self._heap and self._heap[0][0] <= now:
+        while (earliest := self.next) is not None and earliest <= now:
             at, name = heapq.heappop(self._heap)
             if self._at.get(name) == at:
                 del self._at[name]
@@ -62,6 +73,7 @@ class Agenda:
     def forget(self, name: str) -> None:
         """The user is gone."""
         self._at.pop(name, None)
+        self._changed.pop(name, None)
 
 
 def next_due(user: User) -> Instant | None:
@@ -72,7 +84,9 @@ def next_due(user: User) -> Instant | None:
     due += [allowed.ends_at for allowed in user.passes.values()]
     if user.handover is not None:
         due.append(user.handover.deadline)
-    due += receipts.abandoned_at(user)
+    abandoned = receipts.abandoned_at(user)
+    if abandoned is not None:
+        due.append(abandoned)
     due += gate.untold_at(user)
     purge = recovery.purge_at(user)
     if purge is not None:

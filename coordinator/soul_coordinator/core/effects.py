@@ -1,14 +1,14 @@
 """What is to be done: imperatives, in order. Saves come first; nothing is told before it is saved."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal
 
+from soul_coordinator.core.immutable import immutable
 from soul_coordinator.core.records import DeviceRecord, Loss, Pending, Receipt, Transfer
 from soul_coordinator.core.values import Address, Instant, Message, Playback
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class SaveDevice:
     """Insert or replace a device."""
 
@@ -25,7 +25,7 @@ Forgotten = Literal["deleted", "unseen", "ended"]
 nobody saw it for a month; or a guest's time is over."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class ForgetDevice:
     """Remove every byte of a device: its row, receipts and pending commands."""
 
@@ -34,7 +34,7 @@ class ForgetDevice:
     why: Forgotten
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class SavePlayback:
     """Save the canonical state; its queue and order only `with_queue`."""
 
@@ -43,7 +43,7 @@ class SavePlayback:
     with_queue: bool
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class SavePosition:
     """Save a continuous position, which is no transition."""
 
@@ -52,7 +52,7 @@ class SavePosition:
     position_at: Instant
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class SaveContext:
     """Save what else decides: newest `issued_at` by command class, and how the renderer went."""
 
@@ -61,7 +61,7 @@ class SaveContext:
     loss: Loss | None
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class SaveReceipt:
     """Insert or replace an answer."""
 
@@ -73,7 +73,7 @@ class SaveReceipt:
         return self.receipt.requester.user
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class DropReceipts:
     """Forget one device's answers with these ids."""
 
@@ -82,7 +82,7 @@ class DropReceipts:
     ids: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class SavePending:
     """Insert or replace a pending command, and with it what it carries (`Pending`)."""
 
@@ -94,7 +94,7 @@ class SavePending:
         return self.pending.requester.user
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class DropPending:
     """A pending command came to its end."""
 
@@ -103,7 +103,7 @@ class DropPending:
     id: str
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class SaveTransfer:
     """The user's committed transfer; None: there is none."""
 
@@ -126,7 +126,7 @@ Save = (
 """Effects for the store."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Reply:
     """To one device, on `down/reply`."""
 
@@ -134,7 +134,7 @@ class Reply:
     message: Message
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Execute:
     """To one device, on `down/execute`."""
 
@@ -142,7 +142,7 @@ class Execute:
     message: Message
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Publish:
     """To everyone of a user, on `all/CHANNEL` (`state` and `devices` are retained).
 
@@ -154,7 +154,7 @@ class Publish:
     message: Message | None
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class CloseConnection:
     """Have the broker close a device's connection (None: all of the user's), after what was told before.
 

@@ -4,13 +4,12 @@
 runner: a shuffle comes from it, so that the core itself is deterministic.
 """
 
-from dataclasses import dataclass
-
+from soul_coordinator.core.immutable import immutable
 from soul_coordinator.core.records import GuestPass
 from soul_coordinator.core.values import Address, Command, Description, Instant, LastKnown, Report
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Registered:
     """A device introduced its connection."""
 
@@ -22,7 +21,7 @@ class Registered:
     ephemeral: bool
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class ConnectionLost:
     """The broker published a device's will."""
 
@@ -30,7 +29,7 @@ class ConnectionLost:
     conn: str
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class SaidGoodbye:
     """A device is about to disconnect."""
 
@@ -39,7 +38,7 @@ class SaidGoodbye:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Pinged:
     """A device is there, and asks for the time. `t0` is its own clock."""
 
@@ -47,7 +46,7 @@ class Pinged:
     t0: int
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class DevicesQueried:
     """A device asked for the device list."""
 
@@ -55,7 +54,7 @@ class DevicesQueried:
     id: str
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class StateQueried:
     """A device asked for the canonical state."""
 
@@ -63,7 +62,7 @@ class StateQueried:
     id: str
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class CommandRequested:
     """A device asked for a playback command, `set_queue` included."""
 
@@ -76,7 +75,7 @@ class CommandRequested:
     entropy: int
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class TransferRequested:
     """A device asked for the music to move. `play` is keep, play or pause."""
 
@@ -87,7 +86,7 @@ class TransferRequested:
     position_ms: int | None
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class PlaybackClaimed:
     """Someone pressed play on the device itself."""
 
@@ -97,7 +96,7 @@ class PlaybackClaimed:
     issued_at: Instant | None
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class RenameRequested:
     """A device asked for another name of a device."""
 
@@ -107,7 +106,7 @@ class RenameRequested:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class DeletionRequested:
     """A device asked for a device to be forgotten."""
 
@@ -116,7 +115,7 @@ class DeletionRequested:
     device: str
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class StateReported:
     """A renderer's report, or (`report` None) an idle device's `volume`."""
 
@@ -130,7 +129,7 @@ class StateReported:
     refused: tuple[tuple[str, str], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class TransferAnswered:
     """A target said `ready`, `started` or `failed`."""
 
@@ -140,7 +139,7 @@ class TransferAnswered:
     reason: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class MessageRefused:
     """A message broke the contract; it counts for the rates of its channel, and is answered."""
 
@@ -151,7 +150,7 @@ class MessageRefused:
     id: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class PassIssued:
     """A guest's token was made; its scope replaces an earlier one's."""
 
@@ -159,7 +158,7 @@ class PassIssued:
     guest: GuestPass
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class TokenEnded:
     """A device's or guest's token was revoked. The broker closes the connection."""
 
@@ -167,7 +166,7 @@ class TokenEnded:
     device: str
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class UserRemoved:
     """An account was removed: everything of it goes.
 
@@ -178,7 +177,7 @@ class UserRemoved:
     at: Instant | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class DeadlineReached:
     """Time has passed; what is due by now happens."""
 

@@ -91,7 +91,9 @@ def _answer(
     epoch: int | None = None,
     saved: bool = True,
 ) -> None:
-    kept = turn.user.receipts.setdefault(requester.device, {})
+    # Devices and their answers lie in the order of the last one.
+    kept = turn.user.receipts.pop(requester.device, {})
+    turn.user.receipts[requester.device] = kept
     kept.pop(request, None)
     receipt = Receipt(requester, request, status, code, text, sequence, epoch, turn.now)
     kept[request] = receipt
@@ -133,13 +135,12 @@ def unname(turn: Turn, device: Device) -> None:
                 turn.save_receipt(kept[request])
 
 
-def abandoned_at(user: User) -> list[Instant]:
-    """When the answers to devices that are gone (command lines, mostly) are no longer kept."""
-    return [
-        next(reversed(kept.values())).at + limits.REMEMBERED_FOR
-        for device, kept in user.receipts.items()
-        if device not in user.devices
-    ]
+def abandoned_at(user: User) -> Instant | None:
+    """When the first answers to a device that is gone (a command line, mostly) are no longer kept."""
+    for device, kept in user.receipts.items():
+        if device not in user.devices:
+            return next(reversed(kept.values())).at + limits.REMEMBERED_FOR
+    return None
 
 
 def time_passed(turn: Turn) -> None:

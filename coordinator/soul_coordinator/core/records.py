@@ -1,12 +1,13 @@
 """What survives a restart. The store keeps these; `UserRecord` is all of one user's, as loaded."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from soul_coordinator.core.immutable import immutable
 from soul_coordinator.core.values import Address, Capabilities, Command, Instant, Node, Playback, QueueChange
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class DeviceRecord:
     """A listed device, or a guest.
 
@@ -29,7 +30,7 @@ class DeviceRecord:
     volume_issued_at: Instant = 0
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Receipt:
     """The latest answer to a request: told again when the id comes again."""
 
@@ -43,7 +44,7 @@ class Receipt:
     at: Instant
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Pending:
     """A forwarded command whose outcome is not known yet.
 
@@ -67,7 +68,7 @@ class Pending:
     accepted_at: Instant = 0
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Transfer:
     """A transfer after its commit, until `playback_started`: sent again after a restart.
 
@@ -85,7 +86,7 @@ class Transfer:
     deadline: Instant
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Loss:
     """How the renderer went: for resuming. `commands_since` is true once anyone commanded after it."""
 
@@ -95,7 +96,7 @@ class Loss:
     commands_since: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class GuestPass:
     """What a guest's newest token allows, and until when."""
 
@@ -104,7 +105,7 @@ class GuestPass:
     ends_at: Instant
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class UserRecord:
     """All that is saved of one user.
 

@@ -92,6 +92,7 @@ class User:
     unplaced: dict[str, Address] = field(default_factory=dict)
     """Who was told `device_limit_reached`: they may query and delete."""
     receipts: dict[str, dict[str, Receipt]] = field(default_factory=dict)
+    """Answers by device and id, the latest last, and the device that got it last."""
     pending: dict[tuple[str, str], Pending] = field(default_factory=dict)
     handover: Handover | None = None
     passes: dict[str, GuestPass] = field(default_factory=dict)
@@ -155,7 +156,9 @@ class User:
             user.number = pending.number
         carried = user._take_carried(frozenset((one.requester.device, one.id) for one in record.receipts))
         for receipt in sorted((*record.receipts, *carried), key=lambda one: one.at):
-            user.receipts.setdefault(receipt.requester.device, {})[receipt.id] = receipt
+            kept = user.receipts.pop(receipt.requester.device, {})
+            kept[receipt.id] = receipt
+            user.receipts[receipt.requester.device] = kept
         return user
 
     def _take_carried(self, answered: frozenset[tuple[str, str]]) -> Iterator[Receipt]:

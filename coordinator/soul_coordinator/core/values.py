@@ -1,8 +1,9 @@
 """What the core's events, effects and records are made of. Times are ms since the Unix epoch."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final, Literal
+
+from soul_coordinator.core.immutable import immutable
 
 Instant = int
 """A moment on the coordinator's clock: ms since the Unix epoch."""
@@ -14,7 +15,7 @@ Message = dict[str, Any]
 """A message as it stands on the wire, before JSON (`soul_protocol.down` describes each)."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Address:
     """One device of one user, and the branch of topics on which it is spoken to."""
 
@@ -23,7 +24,7 @@ class Address:
     device: str
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Capabilities:
     """What a device can do."""
 
@@ -35,7 +36,7 @@ class Capabilities:
     max_payload_bytes: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Description:
     """A device as it described itself. `name` is trimmed and NFC already."""
 
@@ -45,7 +46,7 @@ class Description:
     volume: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class TrackError:
     """What could not be played, and why."""
 
@@ -53,7 +54,7 @@ class TrackError:
     track_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Report:
     """What a renderer says of itself; `queue` None is unchanged, `position_at` None is now."""
 
@@ -70,7 +71,7 @@ class Report:
     error: TrackError | None
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class LastKnown:
     """A returning renderer's report, and the epoch it belongs to."""
 
@@ -78,7 +79,7 @@ class LastKnown:
     epoch: int
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class Playback:
     """The canonical state of a user.
 
@@ -107,7 +108,7 @@ class Playback:
     order: tuple[int, ...] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@immutable
 class QueueChange:
     """A queue as a forwarded command carries it, adopted when the renderer applies the command."""
 

@@ -247,6 +247,7 @@ def test_deadlines_that_were_overtaken_do_not_pile_up() -> None:
     for _ in range(3 * _STALE_KEPT):
         house.pass_time(1)
         request = phone.command("seek", position_ms=1, expires_at=house.now + 100)
+        house.pass_time(1)
         kitchen.report(applied=[request], position_ms=1)
         house.pass_time(1_000)
         phone.ping()
