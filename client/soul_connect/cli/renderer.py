@@ -17,6 +17,7 @@ from soul_connect.cli.account import keep_in_place_of, renew
 from soul_connect.cli.collector import settle_collector
 from soul_connect.cli.exits import CliError, Exit
 from soul_connect.cli.link import Server, say
+from soul_connect.cli.loop import run_for_long
 from soul_connect.client import TokenSource
 from soul_connect.device_file import DeviceFile
 from soul_connect.identity import read_token
@@ -68,7 +69,7 @@ def run_player(server: Server, wanted: Wanted, *, json: bool) -> None:
             new_token=_renewing(settings, token),
             device_file=_device_file(wanted.device_file, name, token),
         )
-        asyncio.run(_until_signal(_playing(player, wanted.engine, json=json)))
+        run_for_long(_until_signal(_playing(player, wanted.engine, json=json)))
 
 
 def _renewing(settings: "ClientSettings", token: str) -> TokenSource | None:

@@ -14,6 +14,7 @@ import structlog
 
 from soul_connect.cli.collector import settle_collector
 from soul_connect.cli.exits import CliError, Exit
+from soul_connect.cli.loop import run_for_long
 from soul_connect.cli.running import noted
 from soul_connect.settings import ServerSettings
 
@@ -40,12 +41,7 @@ def run(part: Part, *, config: Path | None, demo: bool = False, **options: Any) 
         raise CliError(Exit.USAGE, text)
     log_to_stderr(settings)
     _raise_file_limit()
-    main = _until_signal(part, settings, demo=demo)
-    try:
-        import uvloop  # noqa: PLC0415 (not on Windows)
-    except ImportError:
-        return asyncio.run(main)
-    return uvloop.run(main)
+    return run_for_long(_until_signal(part, settings, demo=demo))
 
 
 async def _until_signal(part: Part, settings: ServerSettings, *, demo: bool) -> int:
