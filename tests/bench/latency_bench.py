@@ -6,7 +6,8 @@ Beside Snapcast, which orders and stores nothing, in the same run: rounds altern
 the paces, each a table of its own. On our side
 `set_volume` goes to the active renderer, a process of its own: once the simulated player of the
 command line, once raw sockets that answer at once, so that the server's share shows. Controllers
-are raw sockets in this process. Nothing is asserted.
+are raw sockets in this process, of which the same stopwatch reads both (`bench.stopwatch`); what they
+heard they take apart and acknowledge once it has stopped. Nothing is asserted.
 """
 
 import argparse
@@ -24,6 +25,7 @@ from bench import figures
 from bench.accounts import accounts
 from bench.lean import Device
 from bench.snapcast import CLIENT, Controller, installed, snapcast
+from bench.stopwatch import timed
 from serving import PROGRAM, Process, Server, serving
 
 RENDERERS: Final = ("simulated", "raw")
@@ -79,15 +81,14 @@ class Soul:
                 controller.drain()
                 other.drain()
                 self._count += 1
-                begun = time.perf_counter()
                 volume = self._count % 50 / 100 + 0.2
-                request = controller.command({"type": "set_volume", "volume": volume}).encode()
-                came, answer = controller.hear(request, b'"command_result"')
-                if b'"accepted"' not in answer.payload:
-                    raise RuntimeError(f"not accepted: {answer.payload!r}")
-                answered.append(came - begun)
-                came, _ = other.hear(request, b'"playback_state"')
-                elsewhere.append(came - begun)
+                request, packet = controller.composed({"type": "set_volume", "volume": volume})
+                id_ = request.encode()
+                timing = timed(controller, other, packet, answer=id_, news=id_)
+                if b'"accepted"' not in timing.answer or b'"playback_state"' not in timing.news:
+                    raise RuntimeError(f"neither accepted nor applied: {timing}")
+                answered.append(timing.answered)
+                elsewhere.append(timing.elsewhere)
             controller.close()
         other.close()
         return answered, elsewhere
@@ -108,13 +109,11 @@ class Snapcast:
         for _ in range(commands):
             time.sleep(pause)
             self._count += 1
-            begun = time.perf_counter()
             volume = {"muted": False, "percent": self._count % 50 + 20}
-            words = controller.ask("Client.SetVolume", id=CLIENT, volume=volume)
-            came, _ = controller.hear(words)
-            answered.append(came - begun)
-            came, _ = other.hear(b"Client.OnVolumeChanged")
-            elsewhere.append(came - begun)
+            id_, packet = controller.composed("Client.SetVolume", id=CLIENT, volume=volume)
+            timing = timed(controller, other, packet, answer=id_, news=b"Client.OnVolumeChanged")
+            answered.append(timing.answered)
+            elsewhere.append(timing.elsewhere)
         controller.close()
         other.close()
         return answered, elsewhere

@@ -118,19 +118,19 @@ class Device:
         self.conn = secrets.token_hex(8)
         self.base = f"soul/v1/{user}/device/{self.id}"
         self._ephemeral = ephemeral
-        self._socket = socket.create_connection(("127.0.0.1", port), timeout=WAIT)
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=WAIT)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._splitter = Splitter()
         self._ready: list[tuple[int, bytes]] = []
         self._number = 0
-        self._socket.sendall(wire.connect(self.id, user, token, keep_alive=600))
+        self.socket.sendall(wire.connect(self.id, user, token, keep_alive=600))
         first, body = self.packet()
         if (first, body) != (0x20, b"\0\0"):
             raise RuntimeError(f"refused: {first:x} {body!r}")
 
     def subscribe(self, *filters: str) -> None:
         """Subscribe at QoS 1."""
-        self._socket.sendall(wire.subscribe(*((pattern, 1) for pattern in filters)))
+        self.socket.sendall(wire.subscribe(*((pattern, 1) for pattern in filters)))
         while True:
             first, body = self.packet()
             if first == 0x90:
@@ -147,8 +147,11 @@ class Device:
 
     def publish(self, topic: str, payload: bytes) -> None:
         """QoS 1, one system call."""
+        self.socket.sendall(self._packet(topic, payload))
+
+    def _packet(self, topic: str, payload: bytes) -> bytes:
         self._number = self._number % 0xFFFF + 1
-        self._socket.sendall(wire.publish(topic, payload, qos=1, packet_id=self._number))
+        return wire.publish(topic, payload, qos=1, packet_id=self._number)
 
     def up(self, channel: str, payload: bytes) -> None:
         """Say something on one of this device's own topics."""
@@ -156,20 +159,29 @@ class Device:
 
     def command(self, command: Message, **more: Any) -> str:
         """Send a command; returns its id."""
+        request, packet = self.composed(command, **more)
+        self.socket.sendall(packet)
+        return request
+
+    def composed(self, command: Message, **more: Any) -> tuple[str, bytes]:
+        """The id and the packet of a command that is to be sent."""
         request = str(uuid.uuid4())
         channel = "queue" if command["type"] == "set_queue" else "command"
         message = {"type": "playback_command", "id": request, "command": command, **more}
-        self.up(channel, json.dumps(message).encode())
-        return request
+        return request, self._packet(f"{self.base}/up/{channel}", json.dumps(message).encode())
 
     def packet(self) -> tuple[int, bytes]:
         """The next packet."""
         while not self._ready:
-            data = self._socket.recv(1 << 16)
+            data = self.socket.recv(1 << 16)
             if not data:
                 raise ConnectionError("the server closed the connection")
-            self._ready.extend(self._splitter.feed(data))
+            self.feed(data)
         return self._ready.pop(0)
+
+    def feed(self, data: bytes) -> None:
+        """Take what was read from the socket."""
+        self._ready.extend(self._splitter.feed(data))
 
     def message(self) -> Packet:
         """The next PUBLISH; acknowledged by the caller (`acknowledge`), after the clock was read."""
@@ -181,7 +193,7 @@ class Device:
     def acknowledge(self, packet: Packet) -> None:
         """PUBACK, where one is due."""
         if packet.id:
-            self._socket.sendall(wire.acknowledge(wire.PUBACK, packet.id))
+            self.socket.sendall(wire.acknowledge(wire.PUBACK, packet.id))
 
     def hear(self, *words: bytes) -> tuple[float, Packet]:
         """The next message with all these words in it, and when it came (`perf_counter`, s)."""
@@ -195,22 +207,22 @@ class Device:
 
     def drain(self) -> None:
         """Take what has come already."""
-        self._socket.setblocking(False)
+        self.socket.setblocking(False)
         try:
             while True:
                 self.acknowledge(self.message())
         except BlockingIOError:
             pass
         finally:
-            self._socket.settimeout(WAIT)
+            self.socket.settimeout(WAIT)
 
     def close(self) -> None:
         """Gone, with a goodbye."""
         goodbye = {"type": "disconnect", "conn": self.conn, "reason": "quit"}
         self.up("disconnect", json.dumps(goodbye).encode())
-        self._socket.sendall(wire.DISCONNECT)
+        self.socket.sendall(wire.DISCONNECT)
         self.cut()
 
     def cut(self) -> None:
         """Gone without a word."""
-        self._socket.close()
+        self.socket.close()

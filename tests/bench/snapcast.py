@@ -37,24 +37,33 @@ class Controller:
     """One control connection."""
 
     def __init__(self, port: int) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", port), timeout=10)
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=10)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._data = b""
         self._number = 0
 
     def ask(self, method: str, **parameters: Any) -> bytes:
         """Send a request; returns what its answer begins with."""
+        words, line = self.composed(method, **parameters)
+        self.socket.sendall(line)
+        return words
+
+    def composed(self, method: str, **parameters: Any) -> tuple[bytes, bytes]:
+        """What the answer begins with, and the line of a request that is to be sent."""
         self._number += 1
         request: dict[str, Any] = {"id": self._number, "jsonrpc": "2.0", "method": method}
         if parameters:
             request["params"] = parameters
-        self._socket.sendall(json.dumps(request).encode() + b"\r\n")
-        return b'{"id":%d,' % self._number
+        return b'{"id":%d,' % self._number, json.dumps(request).encode() + b"\r\n"
+
+    def feed(self, data: bytes) -> None:
+        """Take what was read from the socket."""
+        self._data += data
 
     def line(self) -> tuple[float, bytes]:
         """The next line, and when it came (`perf_counter`, s)."""
         while b"\n" not in self._data:
-            data = self._socket.recv(1 << 16)
+            data = self.socket.recv(1 << 16)
             if not data:
                 raise ConnectionError("snapserver closed the connection")
             self._data += data
@@ -71,7 +80,7 @@ class Controller:
 
     def close(self) -> None:
         """Hang up."""
-        self._socket.close()
+        self.socket.close()
 
 
 def installed() -> bool:
