@@ -22,10 +22,10 @@ import structlog
 from soul_broker import packets as mqtt
 from soul_broker.addresses import LOCAL, host_of, origin_of
 from soul_broker.backlog import Backlog, controls, pieces
-from soul_broker.conduct import dismiss, floods, floods_bytes
+from soul_broker.conduct import dismiss, floods_bytes
 from soul_broker.decoder import Decoder
 from soul_broker.errors import MalformedPacketError, UnacceptableProtocolError
-from soul_broker.packets import Acknowledgement, Connect, Packet, Publish, Will
+from soul_broker.packets import Connect, Packet, Publish, Will
 from soul_broker.requests import take
 
 if TYPE_CHECKING:
@@ -58,7 +58,6 @@ class Connection:
         "_control_bytes",
         "_controls",
         "_gone",
-        "_near",
         "_out",
         "_suspended",
         "_task",
@@ -96,7 +95,6 @@ class Connection:
         self.hub = hub
         self.link = link
         self.gate = gate
-        self._near = gate.near
         self.peer = peer
         self.origin = origin or (None if peer == LOCAL else origin_of(host_of(peer)))
         """What limits on addresses count it for, until it is authenticated."""
@@ -208,31 +206,19 @@ class Connection:
         out = self._out
         if out is not None:
             out.append(packet)
-        elif self._near:
-            # There is no system call to be saved.
-            self._out = [packet]
-            self.hub.outbox.heard()
-            self.flush()
         else:
             self._out = [packet]
             self.hub.outbox.mark(self)
 
     def pass_on(self, message: Publish) -> None:
         """Send a message at QoS 0, with whatever else is sent in this turn of the loop."""
-        hand, hub = self.gate.hand, self.hub
-        if hand is None or hub.tap is not None:
-            self.send(message.encode(0, 0, retain=message.retain))
-            return
-        self.sent += 1
-        hub.statistics.handed(len(message.topic) + len(message.payload))
-        hub.outbox.heard()
-        hand(message)
+        self.send(message.encode(0, 0, retain=message.retain))
 
     def send_control(self, packet: bytes) -> None:
         """Send one packet of another kind."""
         self._controls += 1
         self._control_bytes += len(packet)
-        if self._out is None and not self._near:
+        if self._out is None:
             self._out = [packet]
             self.hub.outbox.mark(self, answered=True)
         else:
@@ -355,12 +341,8 @@ class Connection:
                 count += 1
                 if tap is not None:
                     tap(self.session, decoder.last_packet(), sent=False)
-                if type(packet) is Publish and self.state == OPEN:
+                if self.state == OPEN and type(packet) is Publish:
                     self.hub.publish(self, packet)
-                elif type(packet) is Acknowledgement and packet.kind == mqtt.PUBACK and self.session:
-                    # Half of what devices send.
-                    if not self.session.acknowledge(mqtt.PUBACK, packet.packet_id):
-                        floods(self)
                 else:
                     self._handle(packet)
                 if self._suspended or decoder.done():

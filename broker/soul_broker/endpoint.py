@@ -1,26 +1,16 @@
 """What stands at our end of an accepted socket, whatever it is to become."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
-
-if TYPE_CHECKING:
-    from soul_broker.packets import Publish
+from typing import Protocol
 
 
 @dataclass(slots=True)
 class Gate:
-    """A listener as its connections know it. `limit` is how many it lets in, 0 for no limit.
-
-    `near`: its clients are in this process; what is sent to them is not gathered. `hand` takes
-    a message at QoS 0 for its one client as it is, and not as bytes.
-    """
+    """A listener as its connections know it. `limit` is how many it lets in, 0 for no limit."""
 
     name: str
     limit: int = 0
     count: int = 0
-    near: bool = False
-    hand: "Callable[[Publish], None] | None" = None
 
 
 class Endpoint(Protocol):

@@ -14,7 +14,7 @@ import structlog
 from soul_broker import packets as mqtt
 from soul_broker.addresses import LOCAL
 from soul_broker.connection import OPEN, Connection
-from soul_broker.endpoint import Gate
+from soul_broker.endpoint import Gate, Link
 from soul_broker.errors import SoulBrokerError
 from soul_broker.hub import Hub
 from soul_broker.packets import Publish, Will, remaining_length
@@ -45,6 +45,45 @@ def _connect(client_id: str, user: str, token: str, will: Will | None) -> bytes:
     return _packet(0x10, _text(b"MQTT") + bytes([4, flags]) + b"\0\0" + payload)
 
 
+class NearConnection(Connection):
+    """The connection of a client in this process: nothing is gathered, no system call is to be saved.
+
+    `hand` takes a message at QoS 0 as it is, and not as bytes.
+    """
+
+    __slots__ = ("_hand",)
+
+    def __init__(self, hub: Hub, link: Link, hand: Callable[[Publish], None] | None = None) -> None:
+        super().__init__(hub, link, Gate("local"), LOCAL)
+        self._hand = hand
+
+    def send(self, packet: bytes) -> None:
+        """Send one PUBLISH, now."""
+        if self._out is not None:
+            self._out.append(packet)
+            return
+        self._out = [packet]
+        self.hub.outbox.heard()
+        self.flush()
+
+    def pass_on(self, message: Publish) -> None:
+        """Send a message at QoS 0, now."""
+        hub = self.hub
+        if self._hand is None or hub.tap is not None:
+            super().pass_on(message)
+            return
+        self.sent += 1
+        hub.statistics.handed(len(message.topic) + len(message.payload))
+        hub.outbox.heard()
+        self._hand(message)
+
+    def send_control(self, packet: bytes) -> None:
+        """Send one packet of another kind, now."""
+        self._controls += 1
+        self._control_bytes += len(packet)
+        self.send(packet)
+
+
 class LocalClient:
     """One client; `SoulBroker.attach` makes it.
 
@@ -68,7 +107,7 @@ class LocalClient:
         self._acks: list[bytes] = []
         self._id = 0
         self._closed = False
-        self._connection = Connection(hub, self, Gate("local", near=True, hand=self._heard), LOCAL)
+        self._connection = NearConnection(hub, self, self._heard)
         if not hub.opened(self._connection):
             raise SoulBrokerError("the broker has too many connections")
 

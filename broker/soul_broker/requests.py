@@ -32,6 +32,11 @@ def take(connection: "Connection", session: "Session", packet: Packet) -> None:
         if not floods(connection, len(packet.filters)):
             connection.hub.subscribe(connection, packet)
         return
+    if type(packet) is Acknowledgement and packet.kind == mqtt.PUBACK:
+        # Likewise: half of what devices send.
+        if not session.acknowledge(mqtt.PUBACK, packet.packet_id):
+            floods(connection)
+        return
     match packet:
         case Acknowledgement(kind=mqtt.PUBREL):
             if session.release(packet.packet_id) or not floods(connection):

@@ -121,7 +121,7 @@ class Session:
             How many messages were dropped.
         """
         connection = self.connection
-        if connection is not None and self._queue is None and (self._inflight is None or self._window_open()):
+        if connection is not None and self._queue is None and self._window_open():
             connection.send(self._start(message, qos))
             return 0
         if connection is None and self.clean:

@@ -6,9 +6,9 @@ system calls but to look for a word: what was read is taken apart afterwards.
 
 import socket
 import time
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
-_CHUNK = 1 << 16
+_CHUNK: Final = 1 << 16
 
 
 class Station(Protocol):

@@ -7,6 +7,7 @@ from broker.house import mint, new_device
 from broker.world import MemoryLink, World
 from soul_broker.connection import Connection
 from soul_broker.endpoint import Gate
+from soul_broker.local import NearConnection
 from soul_broker.packets import Publish
 
 
@@ -34,7 +35,15 @@ class Answering(MemoryLink):
 
 
 def enter(world: World, link: MemoryLink, gate: Gate, packet: bytes) -> Connection:
-    connection = Connection(world.hub, link, gate, "memory:0")
+    return admitted(world, Connection(world.hub, link, gate, "memory:0"), packet)
+
+
+def enter_near(world: World, link: MemoryLink, hand: Callable[[Publish], None] | None = None) -> Connection:
+    packet = wire.connect("c", "coordinator", mint("coordinator", "service"))
+    return admitted(world, NearConnection(world.hub, link, hand), packet)
+
+
+def admitted(world: World, connection: Connection, packet: bytes) -> Connection:
     assert world.hub.opened(connection)
     connection.receive(packet)
     world.turn()
@@ -50,10 +59,7 @@ def test_an_answer_leaves_together_with_the_acknowledgement() -> None:
         # As a task does that is woken by the message.
         world.soon.append(lambda: service.receive(answer))
 
-    near = Gate("local", near=True)
-    service = enter(
-        world, Answering(say), near, wire.connect("c", "coordinator", mint("coordinator", "service"))
-    )
+    service = enter_near(world, Answering(say))
     service.receive(wire.subscribe(("soul/v1/+/+/+/up/+", 0)))
     link = Writes()
     client = enter(world, link, world.gate, wire.connect(device, "alice", mint()))
@@ -63,6 +69,18 @@ def test_an_answer_leaves_together_with_the_acknowledgement() -> None:
     client.receive(wire.publish(f"{base}/up/query", b"question", qos=1, packet_id=7))
     world.turn()
     assert link.writes == [[wire.acknowledge(wire.PUBACK, 7), answer]]
+
+
+def test_a_message_comes_as_it_is_and_is_counted() -> None:
+    world, device, heard = World(), new_device(), list[Publish]()
+    service = enter_near(world, Answering(lambda: None), heard.append)
+    service.receive(wire.subscribe(("soul/v1/+/+/+/up/+", 0)))
+    client = enter(world, Writes(), world.gate, wire.connect(device, "alice", mint()))
+    before = world.hub.statistics.publish_sent
+    topic = f"soul/v1/alice/device/{device}/up/query"
+    client.receive(wire.publish(topic, b"question", qos=1, packet_id=7))
+    assert [(one.topic, one.payload, one.retain) for one in heard] == [(topic, b"question", False)]
+    assert world.hub.statistics.publish_sent - before == service.sent == 1
 
 
 def test_an_answer_waits_for_no_more_than_one_turn_of_the_others() -> None:
@@ -76,10 +94,7 @@ def test_an_answer_waits_for_no_more_than_one_turn_of_the_others() -> None:
         answer = wire.publish(answers[len(heard) - 1], b"answer")
         world.soon.append(lambda: service.receive(answer))
 
-    near = Gate("local", near=True)
-    service = enter(
-        world, Answering(say), near, wire.connect("c", "coordinator", mint("coordinator", "service"))
-    )
+    service = enter_near(world, Answering(say))
     service.receive(wire.subscribe(("soul/v1/+/+/+/up/+", 0)))
     links = [Writes(), Writes()]
     clients = [
@@ -111,9 +126,7 @@ def test_a_client_that_talks_to_itself_holds_up_nobody() -> None:
         if turns < 50:
             world.soon.append(lambda: service.receive(wire.publish("soul/v1/alice/all/event", b"x")))
 
-    near = Gate("local", near=True)
-    token = mint("coordinator", "service")
-    service = enter(world, Answering(again), near, wire.connect("c", "coordinator", token))
+    service = enter_near(world, Answering(again))
     service.receive(wire.subscribe(("soul/v1/#", 0)))
     world.turn()
     link = Writes()

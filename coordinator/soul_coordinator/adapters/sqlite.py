@@ -291,12 +291,13 @@ class SqliteStore:
             raise store_error(error) from error
 
     def _commit(self, saves: Sequence[Save], *, scrub_due: bool = False) -> None:
+        changes = joined(saves)
         with transaction(self._connection) as connection:
             now = self._clock()
             writable = self._writable(connection, {save.user for save in saves}, now)
-            for save in joined(saves):
-                if save.user in writable:
-                    apply_save(connection, save, now=now)
+            for change in changes:
+                if change.user in writable:
+                    apply_save(connection, change, now=now)
             if scrub_due:
                 mark_for_scrub(connection)
 
