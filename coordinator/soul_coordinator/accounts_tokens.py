@@ -58,10 +58,11 @@ def issue(
     scope: frozenset[Scope] = frozenset(),
     until: Instant | None = None,
     auth_time: float | None = None,
+    family: str | None = None,
 ) -> IssuedToken:
     """Make and record a token that ends at `exp` (s), of an invitation that ends at `until` (ms).
 
-    `auth_time` (s) is that of the token which it replaces.
+    `auth_time` (s) is that of the token which it replaces, `family` the `jti` with which its line began.
 
     Raises:
         NoSuchUser: there is no such account.
@@ -81,7 +82,7 @@ def issue(
         _require_free(connection, user, device)
     claims = new_claims(user, role, now=now / 1000, exp=exp, device=device, scope=scope, auth_time=auth_time)
     issued = signer.sign(claims)
-    _insert(connection, issued.claims, until)
+    _insert(connection, issued.claims, until, family)
     if role is Role.GUEST and device is not None:
         guest = GuestPass(device, frozenset(scope), exp * 1000)
         record_change(connection, GuestInvited(user, guest), now)
@@ -120,8 +121,10 @@ def refresh(connection: sqlite3.Connection, signer: TokenSigner, token: str, *, 
         Refused: the token does not count, or its device was deleted.
     """
     old = _known(connection, signer, token)
-    row = connection.execute("SELECT until FROM tokens WHERE jti = ?", (old.jti,)).fetchone()
-    until: Instant | None = row[0]
+    until: Instant | None
+    until, family = connection.execute(
+        "SELECT until, ifnull(family, jti) FROM tokens WHERE jti = ?", (old.jti,)
+    ).fetchone()
     if now >= old.exp * 1000 + REFRESH_WITHIN:
         raise Refused("This token expired too long ago.")
     if until is not None and now >= until:
@@ -141,11 +144,15 @@ def refresh(connection: sqlite3.Connection, signer: TokenSigner, token: str, *, 
         scope=old.scope,
         until=until,
         auth_time=old.proved_at,
+        family=family,
     )
 
 
 def revoke(connection: sqlite3.Connection, signer: TokenSigner, given: str, *, now: Instant) -> TokenRevoked:
     """Take back a token, named by its `jti` or given itself; doing it twice does no harm.
+
+    The whole line ends with it: what it was refreshed from, and what was refreshed from that
+    (RFC 9700, 4.14.2). Otherwise whoever stole it would have refreshed it in time.
 
     Raises:
         NoSuchToken: it is neither.
@@ -159,11 +166,20 @@ def revoke(connection: sqlite3.Connection, signer: TokenSigner, given: str, *, n
         except BadToken:
             raise NoSuchToken("No token with this id was issued here.") from None
         row = (claims.sub, claims.role.value, claims.device, claims.jti, claims.exp)
-    user, role, device, jti, exp = row
-    change = TokenRevoked(user or SERVICE_USER, role, device, jti, exp)
-    connection.execute("UPDATE tokens SET revoked_at = ? WHERE jti = ? AND revoked_at IS NULL", (now, jti))
-    _tombstone(connection, change)
-    record_change(connection, change, now)
+    change = _revoked(row)
+    line = connection.execute(
+        "SELECT user_id, role, device_id, jti, expires_at / 1000 FROM tokens"
+        " WHERE ifnull(family, jti) = (SELECT ifnull(family, jti) FROM tokens WHERE jti = :jti)"
+        " AND jti != :jti AND revoked_at IS NULL ORDER BY issued_at, rowid",
+        {"jti": change.jti},
+    ).fetchall()
+    for one in (change, *map(_revoked, line)):
+        connection.execute(
+            "UPDATE tokens SET revoked_at = ? WHERE jti = ? AND revoked_at IS NULL", (now, one.jti)
+        )
+        if one is change or one.exp * 1000 > now:
+            _tombstone(connection, one)
+            record_change(connection, one, now)
     return change
 
 
@@ -279,13 +295,21 @@ def _known(connection: sqlite3.Connection, signer: TokenSigner, token: str) -> T
     return claims
 
 
-def _insert(connection: sqlite3.Connection, claims: TokenClaims, until: Instant | None) -> None:
+def _revoked(row: tuple[str | None, str, str | None, str, int]) -> TokenRevoked:
+    user, role, device, jti, exp = row
+    return TokenRevoked(user or SERVICE_USER, role, device, jti, exp)
+
+
+def _insert(
+    connection: sqlite3.Connection, claims: TokenClaims, until: Instant | None, family: str | None
+) -> None:
     connection.execute(
-        "INSERT INTO tokens (jti, user_id, role, device_id, scope, issued_at, expires_at, until)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO tokens (jti, user_id, role, device_id, scope, issued_at, expires_at, until, family)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             *(claims.jti, None if claims.role is Role.SERVICE else claims.sub, claims.role.value),
-            *(claims.device, _words(claims.scope), round(claims.iat * 1000), claims.exp * 1000, until),
+            *(claims.device, _words(claims.scope), round(claims.iat * 1000), claims.exp * 1000),
+            *(until, family),
         ),
     )
 

@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.request import Request, urlopen
 
 import jwt
 import pytest
@@ -171,6 +172,21 @@ def test_a_revoked_token_ends_its_connection_within_a_second(server: Server, vic
     victim.come_back()
     victim.register()
     settle(victim)
+
+
+def test_what_was_refreshed_from_a_stolen_token_ends_with_it(server: Server) -> None:
+    server.add_user("mallory")
+    stolen = server.token("mallory")
+    request = Request(
+        f"{server.http}/api/refresh", method="POST", headers={"Authorization": f"Bearer {stolen}"}
+    )
+    with urlopen(request, timeout=10) as answer:
+        refreshed = json.load(answer)["token"]
+    with WireDevice(server.mqtt_port, "mallory", refreshed, name="Thief") as thief:
+        thief.register()
+        assert server.run("token", "revoke", stolen).returncode == 0
+        assert thief.closed(5)
+    assert code(server, "mallory", refreshed) == REFUSED
 
 
 def test_over_tls_and_websocket_as_well(server: Server, tmp_path: Path) -> None:

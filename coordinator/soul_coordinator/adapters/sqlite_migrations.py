@@ -291,6 +291,15 @@ def requests_in_one_tree(db: Database) -> None:
     )
 
 
+def token_families(db: Database) -> None:
+    """What a token was refreshed from, at the beginning of the line; NULL where it began itself."""
+    _run(
+        db,
+        "ALTER TABLE tokens ADD COLUMN family TEXT",
+        "CREATE INDEX tokens_by_family ON tokens (ifnull(family, jti))",
+    )
+
+
 STEPS: Final[tuple[Step, ...]] = (
     users_and_devices,
     playback,
@@ -299,6 +308,7 @@ STEPS: Final[tuple[Step, ...]] = (
     pending_commands_in_one_tree,
     context_beside_the_playback,
     requests_in_one_tree,
+    token_families,
 )
 
 

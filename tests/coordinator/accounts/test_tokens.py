@@ -1,3 +1,6 @@
+import contextlib
+from pathlib import Path
+
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -5,6 +8,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from coordinator.accounts.conftest import NOW, Clock, RefusedTokens
 from soul_coordinator.accounts import Accounts
 from soul_coordinator.accounts_errors import AccountError, BadRequest, NoSuchToken, NoSuchUser, Refused
+from soul_coordinator.adapters.sqlite import SqliteStore
+from soul_coordinator.adapters.sqlite_changes import TokenRevoked
 from soul_coordinator.tokens import BadToken, TokenSigner, new_claims, service_token
 from soul_protocol.roles import Role, Scope
 from soul_protocol.tokens import SERVICE_USER
@@ -98,6 +103,42 @@ def test_a_revoked_token_is_denied_and_not_refreshed(
             accounts.refresh(issued.token)
     with pytest.raises(NoSuchToken):
         accounts.revoke("0" * 32)
+
+
+@pytest.mark.parametrize("taken_back", [0, 1, 2])
+def test_a_revoked_token_takes_its_whole_line_along(
+    accounts: Accounts, clock: Clock, refused_tokens: RefusedTokens, taken_back: int
+) -> None:
+    """A thief has refreshed it before it is taken back; who signs out means all that came before."""
+    accounts.add("alice")
+    line = [accounts.issue("alice", device=DEVICE)]
+    of_another_login = accounts.issue("alice", device=DEVICE)
+    for _ in range(2):
+        clock.advance(days=1)
+        line.append(accounts.refresh(line[-1].token))
+    assert accounts.revoke(line[taken_back].token).jti == line[taken_back].claims.jti
+    assert refused_tokens() == {issued.claims.jti for issued in line}
+    for issued in line:
+        assert not accounts.stands("alice", issued.claims.jti)
+        with pytest.raises(Refused, match="taken back"):
+            accounts.refresh(issued.token)
+    assert accounts.authenticate(of_another_login.token) == of_another_login.claims
+
+
+def test_of_a_line_only_what_has_not_ended_is_told(
+    accounts: Accounts, clock: Clock, refused_tokens: RefusedTokens, database: Path
+) -> None:
+    accounts.add("alice")
+    first = accounts.issue("alice", ttl=DAY)
+    clock.advance(days=2)
+    second = accounts.refresh(first.token)
+    accounts.revoke(second.token)
+    with contextlib.closing(SqliteStore(database, clock=clock)) as store:
+        _, changes = store.account_changes(0)
+    assert [one.jti for one in changes if isinstance(one, TokenRevoked)] == [second.claims.jti]
+    assert refused_tokens() == {second.claims.jti}
+    with pytest.raises(Refused, match="taken back"):
+        accounts.refresh(first.token)
 
 
 def test_a_service_token_that_was_not_recorded_is_revoked_by_itself(

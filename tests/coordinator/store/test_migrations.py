@@ -9,6 +9,7 @@ from sqlite_utils import Database
 
 from coordinator.store.saved import DEVICES, IDS, NOW, device
 from soul_coordinator.accounts import Accounts
+from soul_coordinator.accounts_tokens import revoke
 from soul_coordinator.adapters.sqlite import SqliteStore
 from soul_coordinator.adapters.sqlite_connection import connect
 from soul_coordinator.adapters.sqlite_errors import StoreError
@@ -203,6 +204,22 @@ ROWS: dict[str, dict[str, list[Row]]] = {
             }
         ],
     },
+    "token_families": {
+        "tokens": [
+            {
+                "jti": "j2",
+                "user_id": "alice",
+                "role": "device",
+                "device_id": DEVICES[0],
+                "scope": "",
+                "issued_at": NOW,
+                "expires_at": NOW + 60_000,
+                "revoked_at": None,
+                "until": None,
+                "family": "j1",
+            }
+        ],
+    },
     "pending_commands_in_one_tree": {
         "pending_commands": [
             _REQUEST
@@ -288,6 +305,10 @@ def test_what_kept_rows_mean_is_kept_too(tmp_path: Path) -> None:
     assert [guest.scope for guest in alice.passes] == [{"control", "queue"}]
     assert [jti for _, jti, _ in store.revoked_tokens()] == ["j0"]
     assert store.last_account_change() == 5
+    # A token of before families began its own, which what was refreshed from it belongs to.
+    signer = TokenSigner.of_data_dir(tmp_path)
+    assert revoke(store._connection, signer, "j1", now=NOW).jti == "j1"
+    assert {jti for _, jti, _ in store.revoked_tokens()} == {"j0", "j1", "j2"}
     store.close()
 
 
