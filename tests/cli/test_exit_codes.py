@@ -31,6 +31,7 @@ BAD_USAGE = (
     ("play", "--nowhere"),
     ("player", "--engine", "gramophone"),
     ("player", "--log", "x", "--engine", "mpv"),
+    ("player", "--only-library"),
     ("status", "--url", "gopher://x"),
     ("login", "mqtt://host"),
 )

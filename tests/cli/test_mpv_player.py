@@ -39,7 +39,7 @@ async def mpv_player(
     player: Process = house.server.spawn(
         *("player", "--name", name, "--json", "--device-file", str(folder / f"{name}.json")),
         *("--library", str(folder), "--mpv-arg=--ao=null", f"--mpv-arg=--input-ipc-server={ipc}"),
-        *(f"--mpv-arg={each}" for each in arguments),
+        *arguments,
         token=house.token,
     )
     try:
@@ -121,6 +121,25 @@ async def test_someone_puts_on_a_record_at_mpv_itself(house: House, tmp_path: Pa
         await client.delete_device(den)
 
 
+async def test_kept_to_its_library_it_opens_nothing_else(house: House, tmp_path: Path) -> None:
+    (tmp_path / "music").mkdir()
+    make_wav(tmp_path / "music" / "1.wav", seconds=20)
+    elsewhere = str(make_wav(tmp_path / "elsewhere.wav", seconds=20))
+    async with (
+        mpv_player(house, tmp_path / "music", "Bar", "--only-library") as (bar, mpv),
+        ConnectClient(url=house.server.url, token=house.token, ephemeral=True) as client,
+    ):
+        await client.set_queue([elsewhere, "1.wav"], target_device=bar)
+        await client.play(target_device=bar)
+        state = await until_async(lambda: _on(client, "1.wav"))
+        assert state
+        assert client.state is not None and client.state.error is not None
+        assert (client.state.error.code, client.state.error.track_id) == ("unsupported", elsewhere)
+        assert await sounding(mpv) == "1.wav"
+        await client.pause()
+        await client.delete_device(bar)
+
+
 async def test_a_killed_mpv_goes_on_and_everyone_is_told(house: House, tmp_path: Path) -> None:
     make_wav(tmp_path / "1.wav", seconds=20)
     async with (
@@ -147,7 +166,7 @@ async def test_a_killed_mpv_goes_on_and_everyone_is_told(house: House, tmp_path:
 async def test_without_a_sound_device_it_says_so_and_stays_at_the_track(house: House, tmp_path: Path) -> None:
     for name in ("1.wav", "2.wav"):
         make_wav(tmp_path / name, seconds=5)
-    silent = ("--ao=pulse", "--pulse-host=127.0.0.1:1")
+    silent = ("--mpv-arg=--ao=pulse", "--mpv-arg=--pulse-host=127.0.0.1:1")
     async with (
         mpv_player(house, tmp_path, "Attic", *silent) as (attic, _),
         ConnectClient(url=house.server.url, token=house.token, ephemeral=True) as client,

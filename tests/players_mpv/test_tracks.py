@@ -65,6 +65,17 @@ def test_other_schemes_are_not_played(track_id: str) -> None:
     assert refused(None, track_id) == "unsupported"
 
 
+@pytest.mark.parametrize(
+    "track_id", ["http://192.168.1.1/reboot", "file:///etc/passwd", "/etc/passwd", "av://x"]
+)
+def test_where_only_the_library_is_played_addresses_and_paths_are_not(song: Path, track_id: str) -> None:
+    resolver = TrackResolver(str(song.parent), only_library=True)
+    assert resolver.resolve("a song #1.flac") == str(song)
+    with pytest.raises(EngineError, match="only that is played") as caught:
+        resolver.resolve(track_id)
+    assert caught.value.code == "unsupported"
+
+
 def test_without_a_library() -> None:
     assert refused(None, "song-1") == "not_found"
     assert refused(None, "lavf-x://song") == "not_found"

@@ -49,6 +49,13 @@ def player(
             help="Where track ids are looked up: a folder, or an address with {id} in it.",
         ),
     ] = None,
+    only_library: Annotated[
+        bool,
+        typer.Option(
+            "--only-library",
+            help="Play nothing else: no web address and no path, whoever, a guest too, puts it in the queue.",
+        ),
+    ] = False,
     volume: Annotated[
         int | None,
         typer.Option(
@@ -82,6 +89,8 @@ def player(
         raise CliError(Exit.USAGE, "--log belongs to --engine simulated.")
     if engine is EngineName.SIMULATED and mpv_arg:
         raise CliError(Exit.USAGE, "--mpv-arg belongs to --engine mpv.")
+    if only_library and library is None:
+        raise CliError(Exit.USAGE, "--only-library needs --library: where is the music?")
     from soul_connect.cli.renderer import Wanted, run_player
 
     run_player(
@@ -91,6 +100,7 @@ def player(
             engine=engine,
             device_file=device_file,
             library=library,
+            only_library=only_library,
             volume=None if volume is None else volume / 100,
             mpv_arguments=tuple(mpv_arg or ()),
             log=log,

@@ -42,6 +42,7 @@ class Wanted:
     engine: "EngineName"
     device_file: Path | None
     library: str | None
+    only_library: bool
     volume: float | None
     mpv_arguments: tuple[str, ...]
     log: Path | None
@@ -98,7 +99,9 @@ def _renewing(settings: "ClientSettings", token: str) -> TokenSource | None:
 @contextlib.contextmanager
 def _engine(wanted: Wanted, name: str) -> Iterator[Engine]:
     if wanted.engine == "mpv":
-        yield MpvEngine(library=wanted.library, arguments=wanted.mpv_arguments)
+        yield MpvEngine(
+            library=wanted.library, only_library=wanted.only_library, arguments=wanted.mpv_arguments
+        )
         return
     with contextlib.ExitStack() as files:
         log = None

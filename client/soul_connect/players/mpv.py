@@ -63,6 +63,7 @@ class MpvEngine(Engine):
 
     Args:
         library: where ids that are no address are looked up, see `TrackResolver`.
+        only_library: play nothing else.
         program: mpv's name or path.
         arguments: more of mpv's options, such as `--audio-device=...`, or `--tls-ca-file=FILE` where
             tracks are on a server with a certificate of one's own.
@@ -74,9 +75,14 @@ class MpvEngine(Engine):
     max_sample_rate: ClassVar[int] = 384_000
 
     def __init__(
-        self, *, library: str | None = None, program: str = "mpv", arguments: Sequence[str] = ()
+        self,
+        *,
+        library: str | None = None,
+        only_library: bool = False,
+        program: str = "mpv",
+        arguments: Sequence[str] = (),
     ) -> None:
-        self._tracks = TrackResolver(library)
+        self._tracks = TrackResolver(library, only_library=only_library)
         self._program = program
         self._arguments = (*_ARGUMENTS, *arguments)
         self._listener: Callable[[EngineEvent], None] | None = None

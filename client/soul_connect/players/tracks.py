@@ -1,7 +1,8 @@
 """Where a track id's sound is: ids become addresses that an engine can open.
 
 An id is opaque on the wire. A renderer takes web addresses and absolute paths as they
-are; any other id is looked up in its library, a folder or a web address.
+are; any other id is looked up in its library, a folder or a web address. Whoever may fill
+the queue, a guest too, so chooses what this machine opens, unless it is kept to the library.
 """
 
 from pathlib import Path
@@ -17,21 +18,27 @@ class TrackResolver:
 
     `library` is a folder, or a web address: its `{id}` becomes the id, percent-encoded;
     without `{id}`, the id is appended as a path. An id never leads out of the library.
+    With `only_library`, ids that are addresses or paths by themselves are not played.
     """
 
-    def __init__(self, library: str | None = None) -> None:
+    def __init__(self, library: str | None = None, *, only_library: bool = False) -> None:
         self._library = library
+        self._only_library = only_library
 
     def resolve(self, track_id: str) -> str:
         """An absolute path that exists, or a web address.
 
         Raises:
-            EngineError: `not_found`; `unsupported` for an address that is neither http(s) nor a file.
+            EngineError: `not_found`; `unsupported` for an address that is neither http(s) nor a file,
+                and for any where only the library is played.
         """
+        scheme, separator, _ = track_id.partition("://")
+        is_address = bool(separator) and scheme.isalnum()
+        if self._only_library and (is_address or track_id.startswith("/")):
+            raise EngineError("unsupported", f"{track_id!r} is not of the library, and only that is played")
         if track_id.startswith("/"):
             return _existing(Path(track_id), track_id)
-        scheme, separator, _ = track_id.partition("://")
-        if separator and scheme.isalnum():
+        if is_address:
             return _address(track_id)
         if self._library is None:
             raise EngineError("not_found", f"{track_id!r} is no address, and no library is set")
