@@ -102,6 +102,21 @@ async def test_a_track_that_ends(album: dict[str, str]) -> None:
         assert events.all == []
 
 
+@pytest.mark.parametrize("play", [True, False], ids=["playing", "paused"])
+@pytest.mark.parametrize("beyond_ms", [0, 1_000], ids=["its end", "beyond"])
+@pytest.mark.parametrize("kind", ["wav", "flac", "mp3"])
+async def test_a_track_loaded_at_its_end_has_ended_and_is_not_bad(
+    album: dict[str, str], kind: str, beyond_ms: int, play: bool
+) -> None:
+    async with running() as (engine, events):
+        duration_ms = await engine.load(album[kind], position_ms=0, play=False)
+        assert duration_ms is not None
+        await engine.load(album[kind], position_ms=duration_ms + beyond_ms, play=play)
+        assert await events.first(TrackEnded) == TrackEnded(album[kind])
+        assert await engine.position_ms() == 0
+        assert events.all == []
+
+
 async def test_goes_on_without_a_gap(album: dict[str, str]) -> None:
     async with running() as (engine, events):
 

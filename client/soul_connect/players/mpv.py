@@ -14,7 +14,6 @@ import contextlib
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from pathlib import Path
 from typing import Any, ClassVar
 
 from soul_connect.players.engine import (
@@ -32,7 +31,7 @@ from soul_connect.players.engine import (
 )
 from soul_connect.players.mpv_ipc import MpvError, MpvGoneError, MpvProcess
 from soul_connect.players.mpv_playback import Heard, Playback
-from soul_connect.players.tracks import TrackResolver
+from soul_connect.players.tracks import TrackResolver, absolute
 
 _log = logging.getLogger(__name__)
 
@@ -62,8 +61,7 @@ class MpvEngine(Engine):
     """Plays with mpv (0.35 or later).
 
     Args:
-        library: where ids that are no address are looked up, see `TrackResolver`.
-        only_library: play nothing else.
+        library, only_library: where ids are looked up, and whether no other is played (`TrackResolver`).
         program: mpv's name or path.
         arguments: more of mpv's options, such as `--audio-device=...`, or `--tls-ca-file=FILE` where
             tracks are on a server with a certificate of one's own.
@@ -226,7 +224,7 @@ class MpvEngine(Engine):
     async def _load(self, mpv: MpvProcess, track_id: str, position_ms: int, *, play: bool) -> int | None:
         playback = self._playback
         await self._set_paused(mpv, True)
-        ready = playback.expect_load(track_id)
+        ready = playback.expect_load(track_id, position_ms)
         try:
             address = self._tracks.resolve(track_id)
             # By name: mpv 0.38 put `index` before `options`, the names stayed.
@@ -242,7 +240,8 @@ class MpvEngine(Engine):
             async with asyncio.timeout(_LOAD_SECONDS):
                 await ready
             duration_ms = await _duration_ms(mpv)
-            playback.anchor(position_ms)
+            if playback.track_id is not None:  # it may be over: loaded at its end
+                playback.anchor(position_ms)
         except BaseException as error:  # cancelled, too: a track that nobody waits for must not start
             playback.forget()
             with contextlib.suppress(MpvError, MpvGoneError):
@@ -381,16 +380,11 @@ class MpvEngine(Engine):
         if not playlist:
             return None
         index = next((place for place, each in enumerate(playlist) if each.get("playing")), 0)
-        tracks = tuple(_absolute(each["filename"], folder) for each in playlist)
+        tracks = tuple(absolute(each["filename"], folder) for each in playlist)
         self._playback.put_on_by_others(tracks[index])
         duration_ms = await _duration_ms(mpv)
         await self._look(mpv)
         return QueueReplaced(tracks, index, duration_ms, is_playing=not self._playback.paused)
-
-
-def _absolute(address: str, folder: str) -> str:
-    """A path as mpv means it, seen from where it was started."""
-    return address if "://" in address else str(Path(folder) / address)
 
 
 async def _duration_ms(mpv: MpvProcess) -> int | None:

@@ -31,9 +31,11 @@ Heard = EngineEvent
 
 _PERCENT_TOLERANCE = 0.01
 
+_NOTHING_PLAYED = "no audio or video data played"
+
 _CODES = {
     "unrecognized file format": "bad_format",
-    "no audio or video data played": "bad_format",
+    _NOTHING_PLAYED: "bad_format",
     "loading failed": "unreadable",
     "audio output initialization failed": "no_audio_output",
 }
@@ -41,12 +43,13 @@ _CODES = {
 
 @dataclass(slots=True)
 class _Entry:
-    """A track on mpv's playlist; `id` is None until mpv has named it."""
+    """A track on mpv's playlist; `id` is None until mpv has named it, `start_ms` is where it begins."""
 
     track_id: str
     id: int | None = None
     loaded: bool = False
     error: EngineError | None = None
+    start_ms: int = 0
 
 
 @dataclass(slots=True)
@@ -92,10 +95,10 @@ class Playback:
         position_ms, at = self._anchor
         return position_ms if self.paused else position_ms + round((time.monotonic() - at) * 1000)
 
-    def expect_load(self, track_id: str) -> asyncio.Future[None]:
+    def expect_load(self, track_id: str, position_ms: int) -> asyncio.Future[None]:
         """A track is about to be loaded; the future ends when it is ready, or with `EngineError`."""
         self.forget()
-        self._coming = _Entry(track_id)
+        self._coming = _Entry(track_id, start_ms=position_ms)
         self._ready = asyncio.get_running_loop().create_future()
         return self._ready
 
@@ -244,7 +247,7 @@ class Playback:
         if coming is not None:
             # Whatever came before it is being replaced, and no news.
             if entry_id == coming.id:
-                self._load_ended(coming, reason, event)
+                return self._load_ended(coming, reason, event)
         elif current is not None and entry_id == current.id:
             return self._current_ended(current, reason, event)
         elif following is not None and entry_id == following.id:
@@ -253,18 +256,23 @@ class Playback:
             return [TrackFailed(following.track_id, error.code, str(error))]
         return []
 
-    def _load_ended(self, coming: _Entry, reason: str, event: dict[str, Any]) -> None:
+    def _load_ended(self, coming: _Entry, reason: str, event: dict[str, Any]) -> list[Heard]:
         if reason == "redirect" and event.get("playlist_insert_num_entries") == 1:
             # A playlist of one entry, as radio stations publish, is that entry.
             coming.id = event["playlist_insert_id"]
         elif self._ready is not None and not self._ready.done():
+            if _begun_at_its_end(coming, event):
+                _end(self._ready)
+                self.forget()
+                return [TrackEnded(coming.track_id)]
             self._ready.set_exception(_error(reason, event))
+        return []
 
     def _current_ended(self, current: _Entry, reason: str, event: dict[str, Any]) -> list[Heard]:
         if self._sought is not None:
             _end(self._sought)
         following = self._next
-        match reason:
+        match "eof" if _begun_at_its_end(current, event) else reason:
             case "eof":
                 if following is None:
                     self.forget()
@@ -289,6 +297,11 @@ class Playback:
 def _end(future: asyncio.Future[None]) -> None:
     if not future.done():
         future.set_result(None)
+
+
+def _begun_at_its_end(entry: _Entry, event: dict[str, Any]) -> bool:
+    """Whether it played nothing because there was nothing left of it, which is no fault of the file."""
+    return entry.start_ms > 0 and entry.loaded and event.get("file_error") == _NOTHING_PLAYED
 
 
 def _error(reason: str, event: dict[str, Any]) -> EngineError:

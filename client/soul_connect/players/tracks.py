@@ -61,6 +61,11 @@ class TrackResolver:
         return f"{template.rstrip('/')}/{quote(track_id)}"
 
 
+def absolute(address: str, folder: str) -> str:
+    """A path as a player means it that was started in `folder`; a web address is itself."""
+    return address if "://" in address else str(Path(folder) / address)
+
+
 def _existing(path: Path, track_id: str) -> str:
     try:
         found = path.is_file()
