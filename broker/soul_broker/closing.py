@@ -43,16 +43,14 @@ def close_matching(hub: "Hub", payload: bytes) -> None:
     ]
     revocations = hub.verifier.revocations if hub.verifier is not None else None
     if revocations is not None:
-        try:
-            if close.jti is not None:
-                known = [connection.token.exp for connection in matching if connection.token is not None]
-                revocations.revoke(close.jti, close.exp or max(known, default=None))
-            elif close.reason == DELETED:
-                hub.admissions.forget(close.user, close.device)
-                revocations.delete(close.user, close.device, close.at)
-        except OSError as error:
-            # In memory it holds; the file is behind until the next change.
-            log.error("revocations not saved", error=str(error))  # noqa: TRY400
+        if close.jti is not None:
+            known = [connection.token.exp for connection in matching if connection.token is not None]
+            revocations.revoke(close.jti, close.exp or max(known, default=None))
+        elif close.reason == DELETED:
+            hub.admissions.forget(close.user, close.device)
+            revocations.delete(close.user, close.device, close.at)
+        if not revocations.saved:
+            hub.outbox.save_first(revocations.save)
     for connection in matching:
         connection.end(f"closed: {close.reason}")
     log.info("broker/close", user=close.user, device=close.device, reason=close.reason, closed=len(matching))

@@ -14,13 +14,14 @@ log = structlog.get_logger("soul_broker")
 class Outbox:
     """The connections that have gathered packets in this turn. `call_soon` is the loop's."""
 
-    __slots__ = ("_answered", "_answers_come", "_call_soon", "_marked")
+    __slots__ = ("_answered", "_answers_come", "_call_soon", "_marked", "_saves")
 
     def __init__(self, call_soon: Callable[[Callable[[], None]], object]) -> None:
         self._call_soon = call_soon
         self._marked: list[Connection] = []
         self._answered: list[Connection] = []
         self._answers_come = False
+        self._saves: set[Callable[[], None]] = set()
 
     def __len__(self) -> int:
         return len(self._marked) + len(self._answered)
@@ -32,13 +33,25 @@ class Outbox:
         unless it gets an answer, a message for nobody else: then it is first, because who is told
         what to do will run at once, and on few cores in our place.
         """
-        if not self._marked and not self._answered:
-            self._call_soon(self._turn)
+        self._schedule()
         (self._answered if answered else self._marked).append(connection)
+
+    def save_first(self, save: Callable[[], None]) -> None:
+        """Call this, once however often it is asked for, before anything of this turn is written.
+
+        So nothing is acknowledged that is not on disk, and a hundred changes wait for the disk once.
+        `save` may raise `OSError`, which is logged.
+        """
+        self._schedule()
+        self._saves.add(save)
 
     def heard(self) -> None:
         """A client in this process was told something, and may answer in the next turn of the loop."""
         self._answers_come = self._answers_come or bool(self._marked or self._answered)
+
+    def _schedule(self) -> None:
+        if not self._marked and not self._answered and not self._saves:
+            self._call_soon(self._turn)
 
     def _turn(self) -> None:
         """Write what this turn of the loop gathered.
@@ -53,7 +66,14 @@ class Outbox:
             self.flush()
 
     def flush(self) -> None:
-        """Write all that was gathered."""
+        """Save what is to be saved, then write all that was gathered."""
+        saves, self._saves = self._saves, set()
+        for save in saves:
+            try:
+                save()
+            except OSError as error:
+                # In memory it holds; the file is behind until the next change.
+                log.error("not saved", error=str(error))  # noqa: TRY400
         marked, self._marked = self._marked, []
         answered, self._answered = self._answered, []
         first = [connection for connection in answered if connection.addressed]

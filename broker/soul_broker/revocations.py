@@ -2,7 +2,7 @@
 
 Two kinds: a token's `jti`, remembered until its `exp`; and everything issued to a user,
 or to one of its devices, before a deletion. User and device are kept as a SHA-256 hash only.
-With a path, every change is on disk before `revoke` and `delete` return.
+With a path, what was changed is on disk when `save` returns.
 
 A refreshed token is as old as the one that it began with. A token dated to the ms (the
 coordinator's are) counts if it is of a later ms than the deletion. One dated to the second may
@@ -60,8 +60,8 @@ class Revocations:
         self._path = path
         self._clock = clock
         self._tokens: dict[str, int] = {}
-        self._saved = True
-        """Whether the file has all of it; it has not where the disk refused the latest change."""
+        self.saved = True
+        """Whether `save` has nothing to do."""
         # By the hash of the user, then by that of the device or "": when, and until when it matters.
         self._deleted: dict[str, dict[str, tuple[float, int]]] = {}
         if path is not None and path.exists():
@@ -70,11 +70,11 @@ class Revocations:
     def revoke(self, jti: str, exp: int | None = None) -> None:
         """Refuse one token until `exp`, in seconds; without it, as long as a token may live."""
         until = int(self._clock()) + LONGEST_LIFETIME if exp is None else exp
-        if self._saved and until <= self._tokens.get(jti, 0):
+        if until <= self._tokens.get(jti, 0):
             # The coordinator tells all of them at each start: the disk is not waited for again.
             return
-        self._tokens[jti] = max(until, self._tokens.get(jti, 0))
-        self._save()
+        self._tokens[jti] = until
+        self.saved = False
 
     def delete(self, user: str, device: str | None, at: int | None = None) -> None:
         """Refuse what was issued up to `at` (ms; None: now) to a user, or to one of its devices."""
@@ -83,7 +83,7 @@ class Revocations:
         known, _ = places.get(place, (0.0, 0))
         moment = int(now * 1_000) if at is None else at
         places[place] = (max(known, moment / 1_000), int(now) + LONGEST_LIFETIME)
-        self._save()
+        self.saved = False
 
     def refuses(self, token: Revocable, client_id: str) -> bool:
         """Whether a token, used with this client id, is refused."""
@@ -123,10 +123,18 @@ class Revocations:
         }
         self._deleted = {user: places for user, places in kept.items() if places}
 
-    def _save(self) -> None:
+    def save(self) -> None:
+        """Forget what can matter no more; write the file, if there is one, and wait for the disk.
+
+        Raises:
+            OSError: it cannot be written.
+        """
         self._prune()
-        if self._path is None:
-            return
+        if self._path is not None:
+            self._write(self._path)
+        self.saved = True
+
+    def _write(self, path: Path) -> None:
         content = {
             "version": _VERSION,
             "tokens": self._tokens,
@@ -136,9 +144,7 @@ class Revocations:
                 for place, value in places.items()
             ],
         }
-        self._saved = False
-        write_privately(self._path, json.dumps(content).encode())
-        self._saved = True
+        write_privately(path, json.dumps(content).encode())
 
 
 def _hash(name: str | None) -> str:

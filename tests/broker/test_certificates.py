@@ -40,7 +40,7 @@ def test_what_root_makes_belongs_to_the_owner_of_the_data_directory(tmp_path: Pa
     with contextlib.suppress(PermissionError):  # only root may, and only root could do it wrong
         os.chown(tmp_path, 1, 1)
     own_certificates(tmp_path)
-    Revocations(tmp_path / "revocations.json", lambda: 0.0).revoke("jti", 1)
+    Revocations(tmp_path / "revocations.json", lambda: 0.0).save()
     files = list(tmp_path.iterdir())
     assert {file.suffix for file in files} >= {".pem", ".lock", ".json"}
     assert {file.stat().st_uid for file in files} == {tmp_path.stat().st_uid}

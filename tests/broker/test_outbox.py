@@ -1,13 +1,19 @@
 """What a turn of the loop writes: everybody's, though one of them fails; counted when it is written."""
 
+import json
+import time
+from pathlib import Path
+
 import pytest
 
 from broker import wire
-from broker.house import mint, new_device
+from broker.house import KEY, mint, new_device
 from broker.world import MemoryLink, World
 from soul_broker.connection import Connection
 from soul_broker.packets import Publish
+from soul_broker.revocations import Revocations
 from soul_broker.settings import BrokerSettings
+from soul_broker.tokens import TokenVerifier
 
 TOPIC = "soul/v1/alice/all/position"
 
@@ -67,6 +73,45 @@ def test_a_bug_in_waking_one_wakes_the_others() -> None:
     # Silent for longer than one and a half times 10 s.
     world.wait(16)
     assert [link.open for link in links] == [False, False, False]
+
+
+def test_what_a_turn_withdraws_is_on_disk_before_any_of_it_is_acknowledged(tmp_path: Path) -> None:
+    file, link = tmp_path / "revocations.json", MemoryLink()
+    verifier = TokenVerifier([KEY.public_key()], revocations=Revocations(file, time.time))
+    world = World(verifier)
+    connection = Connection(world.hub, link, world.gate, "memory:0")
+    assert world.hub.opened(connection)
+    connection.receive(wire.connect("coordinator", "coordinator", mint("coordinator", "service")))
+    world.turn()
+    link.written.clear()
+    ids = ["one", "two", "three"]
+    for number, jti in enumerate(ids, 1):
+        close = json.dumps({"type": "close", "user": "alice", "jti": jti, "reason": "revoked"}).encode()
+        connection.receive(wire.publish("soul/v1/broker/close", close, qos=1, packet_id=number))
+    assert not link.written
+    assert not file.exists()
+    world.turn()
+    assert link.written == [wire.acknowledge(wire.PUBACK, number) for number in (1, 2, 3)]
+    assert set(json.loads(file.read_text())["tokens"]) == set(ids)
+
+
+def test_a_turn_saves_once_and_writes_even_where_the_disk_fails() -> None:
+    world, link, saves = World(), MemoryLink(), list[int]()
+    listener(world, link)
+
+    def save() -> None:
+        saves.append(len(link.written))
+        raise OSError("no space left on device")
+
+    for _ in range(3):
+        world.hub.outbox.save_first(save)
+        world.hub.distribute(Publish(TOPIC, b"x"))
+    world.turn()
+    assert (saves, len(link.written)) == ([0], 3)
+    # Alone in its turn, too.
+    world.hub.outbox.save_first(save)
+    world.turn()
+    assert saves == [0, 3]
 
 
 @pytest.mark.parametrize("stopped", [True, False])

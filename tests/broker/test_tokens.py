@@ -318,16 +318,19 @@ async def test_a_broken_close_changes_nothing(running: Running, payload: bytes) 
 def test_what_is_revoked_already_is_not_written_again_unless_the_disk_refused_it(tmp_path: Path) -> None:
     file = tmp_path / "data" / "revocations.json"
     revocations = Revocations(file, time.time)
+    assert revocations.saved
     end = int(time.time()) + 60
+    revocations.revoke("jti", end)
     with pytest.raises(FileNotFoundError):
-        revocations.revoke("jti", end)
+        revocations.save()
+    revocations.revoke("jti", end)
+    assert not revocations.saved
     file.parent.mkdir()
+    revocations.save()
     revocations.revoke("jti", end)
-    written = file.stat().st_ino
-    revocations.revoke("jti", end)
-    assert file.stat().st_ino == written
+    assert revocations.saved
     revocations.revoke("jti", end + 1)
-    assert file.stat().st_ino != written
+    assert not revocations.saved
 
 
 def claims(**changes: object) -> TokenClaims:
@@ -341,9 +344,11 @@ def test_revocations_are_pruned_when_they_can_matter_no_more(tmp_path: Path) -> 
     revocations = Revocations(file, lambda: now)
     revocations.revoke("short", 1_010)
     revocations.revoke("long", 9_000)
+    revocations.save()
     assert revocations.refuses(claims(jti="short"), DEVICE)
     now = 1_011.0
     revocations.revoke("another", 9_000)
+    revocations.save()
     assert set(json.loads(file.read_text())["tokens"]) == {"long", "another"}
 
 
@@ -371,6 +376,7 @@ def test_no_name_of_a_deleted_user_or_device_is_kept(tmp_path: Path) -> None:
     revocations = Revocations(file, lambda: 1_001.0)
     assert revocations.refuses(claims(iat=1_000), DEVICE)
     revocations.delete("great-grandmother", None)
+    revocations.save()
     assert revocations.refuses(claims(sub="great-grandmother", iat=1_000), new_device())
     assert not {name for name in ("alice", "great-grandmother", DEVICE) if name in file.read_text()}
     again = Revocations(file, lambda: 1_001.0)
