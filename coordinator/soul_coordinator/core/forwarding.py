@@ -17,6 +17,9 @@ PENDING_MAX: Final = 256
 PENDING_QUEUES: Final = 32
 """Of them, those that carry a queue: each may be a megabyte, here and in the database."""
 
+_TO_BEGIN: Final = 3
+"""Commands to a device that becomes active at most: the queue that was kept, the place in it, and `play`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Projection:
@@ -103,10 +106,9 @@ def forward(
 ) -> bool:
     """Send a command to a device, and wait for its report. Returns whether there was room for it."""
     user = turn.user
-    if not _has_room(user, change):
+    if not _has_room(user, 1, 0 if change is None else 1):
         if not own:
-            text = "too many commands wait for their devices"
-            receipts.reject(turn, requester, request, Code.RATE_LIMITED, text)
+            _refuse(turn, requester, request)
         return False
     user.number += 1
     pending = Pending(
@@ -130,10 +132,22 @@ def forward(
     return True
 
 
-def _has_room(user: User, change: QueueChange | None) -> bool:
-    if change is not None and sum(one.change is not None for one in user.pending.values()) >= PENDING_QUEUES:
+def room_to_begin(turn: Turn, requester: Address, request: str) -> bool:
+    """Whether all that makes a device active may wait for it; if not, the request is rejected."""
+    if _has_room(turn.user, _TO_BEGIN, 1):
+        return True
+    _refuse(turn, requester, request)
+    return False
+
+
+def _has_room(user: User, commands: int, queues: int) -> bool:
+    if queues and sum(one.change is not None for one in user.pending.values()) + queues > PENDING_QUEUES:
         return False
-    return len(user.pending) < PENDING_MAX
+    return len(user.pending) + commands <= PENDING_MAX
+
+
+def _refuse(turn: Turn, requester: Address, request: str) -> None:
+    receipts.reject(turn, requester, request, Code.RATE_LIMITED, "too many commands wait for their devices")
 
 
 def forward_own(turn: Turn, device: Device, command: Command, *, change: QueueChange | None = None) -> None:

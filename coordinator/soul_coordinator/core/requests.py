@@ -103,6 +103,8 @@ def _carry_out(
                 turn.user.remember(target, command, issued_at)
                 _as_transfer(turn, target, event)
             return
+        if not forwarding.room_to_begin(turn, event.sender, event.id):
+            return
         _activate(turn, target, kind)
     resolved, change = _resolve(turn, command)
     if resolved is None:

@@ -196,6 +196,21 @@ def test_pending_commands_are_bounded() -> None:
     assert len(house.core.users["ann"].pending) == PENDING_MAX
 
 
+def test_a_device_becomes_active_only_where_there_is_room_for_all_it_is_told() -> None:
+    house = House()
+    kitchen, phones = house.device("Kitchen"), [house.device(f"Phone {n}") for n in range(4)]
+    for number in range(PENDING_MAX):
+        phone = phones[number % 4]
+        phone.command("set_volume", to=kitchen, volume=0.5, expires_at=house.now + 30_000)
+    before = house.core.users["ann"].playback
+    for kind in ("play", "set_queue"):
+        fields = {"tracks": ["a"], "start_index": 0} if kind == "set_queue" else {}
+        request = phones[0].command(kind, to=kitchen, **fields)
+        assert phones[0].statuses(request) == ["rejected/rate_limited"]
+    assert house.core.users["ann"].playback == before
+    assert before.device_id is None
+
+
 def test_queues_that_wait_are_fewer() -> None:
     house, _, phone = stage()
     statuses: list[str] = []
