@@ -120,23 +120,20 @@ class Inbox:
         """A message from the broker."""
         user, size = _weighed(topic, payload)
         held = self._bytes_of.get(user, 0) + size
-        if held > INBOX_BYTES_OF_USER or self._bytes + size > INBOX_BYTES:
+        if held > INBOX_BYTES_OF_USER or self._bytes + size > INBOX_BYTES or len(self._items) >= INBOX_MAX:
             self._drop()
-        elif self._put((topic, payload)):
+        else:
+            self._put((topic, payload))
             self._bytes += size
             self._bytes_of[user] = held
 
     def post(self, event: Event) -> None:
-        """An event of our own making."""
+        """An event of our own making. These are few, and nobody would repeat one: there is always room."""
         self._put(event)
 
-    def _put(self, item: tuple[str, bytes] | Event) -> bool:
-        if len(self._items) >= INBOX_MAX:
-            self._drop()
-            return False
+    def _put(self, item: tuple[str, bytes] | Event) -> None:
         self._items.append(item)
         self._wake()
-        return True
 
     def _drop(self) -> None:
         self._counters.dropped += 1

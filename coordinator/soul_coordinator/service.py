@@ -192,7 +192,7 @@ class CoordinatorService:
             await asyncio.gather(*tasks[:2], return_exceptions=True)
 
     async def _watch_accounts(self, link: Link, seen: int) -> None:
-        version = await self._writer.run(self._store.accounts_version)
+        version: int | None = None  # what changed since `seen`, while the term began, is asked for first
         upkeep_at = self._clock.now()
         while True:
             await asyncio.sleep(ACCOUNTS_EVERY)

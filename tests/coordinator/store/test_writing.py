@@ -14,6 +14,7 @@ from typing import Any, Self
 import pytest
 
 from coordinator.core.kit import QUEUE, House
+from soul_coordinator.accounts import Accounts
 from soul_coordinator.adapters.outbound import Outgoing
 from soul_coordinator.adapters.sqlite import SqliteStore
 from soul_coordinator.adapters.sqlite_connection import Durability
@@ -21,6 +22,7 @@ from soul_coordinator.core.effects import Save, SavePosition
 from soul_coordinator.core.user import POSITION_SAVED_EVERY
 from soul_coordinator.runner import Link
 from soul_coordinator.service import CoordinatorService
+from soul_coordinator.tokens import TokenSigner
 from soul_protocol.limits import SECOND
 from waiting import until_async
 
@@ -73,6 +75,7 @@ class Desk:
         self.lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.said: list[tuple[str, Json]] = []
         self.unsaved: list[str] = []
+        self.meanwhile: Callable[[], None] = lambda: None
         self._reader = sqlite3.connect(file, isolation_level=None)
         self._deliver: Callable[[str, bytes], None] | None = None
 
@@ -107,7 +110,8 @@ class Desk:
         await asyncio.sleep(0)
 
     async def flush(self) -> None:
-        """Nothing is ever under way."""
+        """Nothing is ever under way; what is to happen meanwhile does."""
+        self.meanwhile()
 
     def say(self, channel: str, **message: Any) -> None:
         assert self._deliver is not None
@@ -198,6 +202,24 @@ async def test_nothing_is_told_before_it_is_committed(desk: tuple[Desk, WatchedS
     by_the_writer = store.threads - {here}
     assert len(by_the_writer) == 1
     assert (here in store.threads) == (store.durability == "normal")
+
+
+async def test_an_account_that_goes_while_a_term_begins_is_gone(tmp_path: Path) -> None:
+    """Removed after the users were loaded, before anybody looks for changes."""
+    accounts = Accounts(tmp_path / "db", TokenSigner.of_data_dir(tmp_path))
+    accounts.add("ann")
+    token = accounts.issue("ann")
+    desk = Desk(tmp_path / "db")
+    desk.meanwhile = lambda: accounts.remove("ann") if accounts.users() else None
+    with contextlib.closing(SqliteStore(tmp_path / "db")) as store:
+        service = CoordinatorService(store=store, connect=desk)
+        running = asyncio.create_task(service.run())
+        await service.ready.wait()
+        closed = await until_async(lambda: desk.heard("close", user="ann", jti=token.claims.jti))
+        assert closed
+        await until_async(lambda: service.health.users == 0)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
 
 
 def test_a_minute_of_ticks_is_told_sixty_times_and_written_every_five_seconds() -> None:
