@@ -18,9 +18,6 @@ from soul_coordinator.accounts_key import prepare_data_dir, signing_key
 from soul_protocol.roles import Role, Scope
 from soul_protocol.tokens import ALGORITHM, AUDIENCE, SERVICE_USER, TokenClaims
 
-SERVICE_TTL: Final = 3600
-"""How long the coordinator's own token lives, in seconds; it makes itself another in time."""
-
 _TOKEN_CHARACTERS: Final = 4_096
 
 
@@ -129,6 +126,6 @@ def new_claims(
     )
 
 
-def service_token(signer: TokenSigner, *, now: int, ttl: int = SERVICE_TTL) -> IssuedToken:
+def service_token(signer: TokenSigner, *, now: int, ttl: int) -> IssuedToken:
     """The coordinator's own token: `now` and `ttl` in seconds. It is not recorded anywhere."""
     return signer.sign(new_claims(SERVICE_USER, Role.SERVICE, now=now, exp=now + ttl))

@@ -37,8 +37,10 @@ from soul_coordinator.service import CoordinatorService
 from soul_coordinator.tokens import TokenSigner, service_token
 
 _log = structlog.get_logger("soul_connect")
-_SERVICE_TOKEN_TTL: Final = 10 * 365 * 24 * 3600
-"""Seconds. It never leaves the process, and its end would be the end of a term."""
+_TTL_HERE: Final = 10 * 365 * 24 * 3600
+"""Seconds that the coordinator's token lives where it never leaves the process: its end ends a term."""
+_TTL_ELSEWHERE: Final = 30 * 24 * 3600
+"""Likewise where a network sees it: as long as any other. Each term makes another."""
 _OPTIONS: Final = {"tcp": "--mqtt-port", "tls": "--tls-port", "http": "--http-port"}
 
 
@@ -213,12 +215,12 @@ class Parts:
     def _links(self) -> Connect:
         """How the coordinator reaches its broker: by a call in one process, else over the network."""
         if self._broker is not None:
-            return local_links(self._broker, token=self._service_token)
-        password = _broker_password(self.settings) or self._service_token
+            return local_links(self._broker, token=lambda: self._service_token(_TTL_HERE))
+        password = _broker_password(self.settings) or (lambda: self._service_token(_TTL_ELSEWHERE))
         return mqtt_links(self.url, token=password, ca=_own_authority(self.settings), way_to=way_to)
 
-    def _service_token(self) -> str:
-        return service_token(self._signer, now=int(time.time()), ttl=_SERVICE_TOKEN_TTL).token
+    def _service_token(self, ttl: int) -> str:
+        return service_token(self._signer, now=int(time.time()), ttl=ttl).token
 
     async def ready(self) -> None:
         """Return once the coordinator has subscribed."""

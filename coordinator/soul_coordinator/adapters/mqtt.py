@@ -149,7 +149,7 @@ class MqttLink:
 
     async def _leave(self) -> None:
         """Disconnect, whatever comes of it: the will is not published where DISCONNECT still arrives."""
-        with suppress(aiomqtt.MqttError, asyncio.CancelledError):
+        with suppress(aiomqtt.MqttError):
             await self._client.__aexit__(None, None, None)
 
     async def _watch(self) -> None:

@@ -21,7 +21,7 @@ def test_directory_and_keys_are_made_on_first_use(tmp_path: Path) -> None:
     assert mode(data / "signing-key.pem") == 0o600
     assert sorted(file.name for file in data.iterdir()) == ["signing-key.pem", "signing-key.pub.pem"]
     load_pem_public_key((data / "signing-key.pub.pem").read_bytes())
-    token = service_token(first, now=1).token
+    token = service_token(first, now=1, ttl=60).token
     assert TokenSigner.of_data_dir(data).read(token).jti
 
 

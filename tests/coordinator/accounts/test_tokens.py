@@ -65,7 +65,7 @@ def test_tokens_that_cannot_be(
 
 def test_a_service_token_is_the_coordinators(accounts: Accounts, signer: TokenSigner) -> None:
     assert accounts.issue(SERVICE_USER, Role.SERVICE).claims.sub == SERVICE_USER
-    claims = signer.read(service_token(signer, now=1_000).token)
+    claims = signer.read(service_token(signer, now=1_000, ttl=3_600).token)
     assert (claims.role, claims.sub, claims.exp) == (Role.SERVICE, SERVICE_USER, 4_600)
 
 
@@ -144,7 +144,7 @@ def test_of_a_line_only_what_has_not_ended_is_told(
 def test_a_service_token_that_was_not_recorded_is_revoked_by_itself(
     accounts: Accounts, signer: TokenSigner, refused_tokens: RefusedTokens
 ) -> None:
-    issued = service_token(signer, now=NOW // 1000)
+    issued = service_token(signer, now=NOW // 1000, ttl=3_600)
     accounts.revoke(issued.token)
     assert refused_tokens() == {issued.claims.jti}
 
