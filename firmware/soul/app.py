@@ -142,8 +142,8 @@ class App:
         self.dap.up()
         self._turn.set()
 
-    def _down(self):
-        self.dap.down()
+    def _down(self, by_peer):
+        self.dap.down(by_peer)
         self._turn.set()
 
     def _is_displaced(self):

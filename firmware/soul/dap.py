@@ -130,9 +130,9 @@ class Dap:
         self.renderer.connected()
         self.wake()
 
-    def down(self):
-        """The connection is gone."""
-        self.session.disconnected(self.now())
+    def down(self, by_peer):
+        """The connection is gone. `by_peer`: the other side ended it."""
+        self.session.disconnected(self.now(), by_peer)
 
     def goodbye(self):
         """The clean goodbye, to be acknowledged before DISCONNECT."""

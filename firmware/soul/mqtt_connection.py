@@ -65,6 +65,8 @@ class Connection:
         self._owner = owner
         self._receiver = None
         self._why = ""
+        self.by_peer = True
+        """Whether the other side ended it: that it is silent we notice ourselves."""
         self._outbox = []
         self._under_way = {}
         self._wake = asyncio.Event()  # there is something to send
@@ -128,10 +130,11 @@ class Connection:
         if not outgoing.good:
             raise LinkDown(self._why or "offline")
 
-    def end(self, why):
+    def end(self, why, by_peer=False):
         """End it; `serve` raises OSError(why)."""
         if self._receiver and not self._why:
             self._why = why or "lost"
+            self.by_peer = by_peer
             self._receiver.cancel()
 
     def _over(self):
@@ -192,7 +195,7 @@ class Connection:
                 while await self._send_one():
                     pass
         except Exception as error:
-            self.end(str(error) or repr(error))
+            self.end(str(error) or repr(error), True)
 
     async def _send_one(self):
         if self._packets.owed():

@@ -97,7 +97,7 @@ class Link:
                 It must not wait. QoS 1 is acknowledged afterwards, even if it raised.
             topics: a list of (filter, qos) to subscribe to.
             on_up: called when they are acknowledged.
-            on_down: called once for each end of what `on_up` told of.
+            on_down: called once for each end of what `on_up` told of, with whether the other side ended it.
             will: called before each CONNECT; returns (topic, payload, qos).
             before: awaited with the link before each attempt: network up, clock set. OSError: not yet, and
                 the status that it told stays.
@@ -227,11 +227,12 @@ class Link:
             refused = refusal(error)
             self.error = str(error) or repr(error)
         finally:
+            by_peer = self._connection is not None and self._connection.by_peer
             self._connection = None
             self._dialer.close()
         self.beat = now = time.ticks_ms()
         if self.status == ONLINE:
-            self._call(self._on_down)
+            self._call(self._on_down, by_peer)
             if time.ticks_diff(now, began) > self._timing.steady:
                 self._tries = 0
         if self._log:

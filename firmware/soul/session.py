@@ -64,9 +64,10 @@ class Session:
         """A connection could not be made: so it was the network, not another client."""
         self._displaced = 0
 
-    def disconnected(self, now):
-        """The connection is gone."""
-        short = self._registered_at is not None and now - self._registered_at <= DISPLACED_WITHIN
+    def disconnected(self, now, by_peer):
+        """The connection is gone. `by_peer`: the other side ended it, maybe for another client."""
+        registered = self._registered_at
+        short = by_peer and registered is not None and now - registered <= DISPLACED_WITHIN
         self._displaced = self._displaced + 1 if short else 0
         self.phase = DISPLACED if self._displaced >= DISPLACED_TIMES else AWAY
         self.conn = ""

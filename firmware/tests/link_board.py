@@ -46,7 +46,7 @@ class Board:
             self.message,
             config.get("topics") or [(root + "down/+", 1), (f"soul/v1/{config['user']}/all/+", 1)],
             self.up,
-            on_down=lambda: say("down", self.link.error),
+            on_down=lambda by_peer: say("down", self.link.error, by_peer),
             will=self.will,
             new_token=self.token if "tokens" in config else None,
             on_status=lambda status: say("status", status),

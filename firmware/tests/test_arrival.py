@@ -180,7 +180,7 @@ def test_three_short_lives_in_a_row_mean_that_somebody_else_is_here():
         assert rig.dap.session.phase != "in use elsewhere", turn
         rig.arrive()
         rig.run(9_000)
-        rig.dap.down()
+        rig.dap.down(True)
     assert rig.dap.session.phase == "in use elsewhere"
 
 
@@ -189,11 +189,20 @@ def test_long_lives_and_failed_attempts_are_no_displacement():
     for _ in range(5):
         rig.arrive()
         rig.run(11_000)
-        rig.dap.down()
+        rig.dap.down(True)
     for _ in range(5):
         rig.arrive()
-        rig.dap.down()
+        rig.dap.down(True)
         rig.dap.attempt()  # which comes to nothing
+    assert rig.dap.session.phase == "away"
+
+
+def test_a_network_that_comes_and_goes_is_no_displacement():
+    rig = Rig()
+    for _ in range(5):
+        rig.arrive()
+        rig.run(5_000)
+        rig.dap.down(False)  # silence, which the link noticed itself
     assert rig.dap.session.phase == "away"
 
 

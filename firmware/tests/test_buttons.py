@@ -53,7 +53,7 @@ def test_a_long_queue_is_not_sent_along_and_plays_all_the_same():
 def test_a_claim_is_repeated_at_arrival_and_given_up_in_time():
     rig = Rig()
     rig.arrive(state_of(OTHER, TRACKS, epoch=4))
-    rig.dap.down()
+    rig.dap.down(True)
     rig.dap.pressed("play")
     rig.run(20)
     assert table(rig).playing and rig.heard("transfer") == []
@@ -102,14 +102,14 @@ def test_what_is_pressed_while_nobody_can_be_told_is_not_undone_by_music_that_st
     ):
         rig = Rig()
         rig.playing(TRACKS)
-        rig.dap.down()
+        rig.dap.down(True)
         for button in buttons:
             rig.run(100)
             rig.dap.pressed(button)
         rig.connect()
         assert rig.heard("register")[-1]["resume"] is resumes, buttons
         rig.register(state_of(DEVICE, TRACKS, epoch=1, position_ms=50))
-        rig.dap.down()
+        rig.dap.down(True)
         rig.connect()
         assert rig.heard("register")[-1]["resume"] is True, "told by now"
 
@@ -117,13 +117,13 @@ def test_what_is_pressed_while_nobody_can_be_told_is_not_undone_by_music_that_st
 def test_a_queue_that_came_to_its_end_while_away_is_over():
     rig = Rig()
     rig.playing(["a?duration_ms=2000"])
-    rig.dap.down()
+    rig.dap.down(True)
     rig.run(3_000)
     rig.connect()
     assert rig.heard("register")[-1]["resume"] is False
     rig = Rig()
     rig.playing(["a?break_ms=2000"])
-    rig.dap.down()
+    rig.dap.down(True)
     rig.run(3_000)
     rig.connect()
     assert not table(rig).playing and rig.heard("register")[-1]["resume"] is True

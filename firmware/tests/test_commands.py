@@ -47,7 +47,7 @@ def test_seq_counts_from_1_in_each_conn():
     rig.run(3_000)
     seqs = [report["seq"] for report in rig.heard("state")]
     assert seqs == list(range(1, len(seqs) + 1))
-    rig.dap.down()
+    rig.dap.down(True)
     count = len(seqs)
     rig.arrive(state_of(DEVICE, ["a", "b", "c"], epoch=1, is_playing=True))
     assert rig.heard("state")[count]["seq"] == 1

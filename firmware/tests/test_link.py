@@ -122,7 +122,7 @@ class Device:
             options.pop("on_message", self._message),
             [("soul/v1/alice/device/d/down/+", 1)],
             lambda: self.said.append("up"),
-            on_down=lambda: self.said.append("down"),
+            on_down=lambda by_peer: self.said.append("down" if by_peer else "lost"),
             on_status=self.said.append,
             timing=Timing,
             dialer=self.dialer,

@@ -134,7 +134,7 @@ def test_it_plays_on_through_a_cut_and_says_so():
     rig = Rig()
     rig.playing()
     rig.run(1_000)
-    rig.dap.down()
+    rig.dap.down(True)
     before = len(rig.heard("state"))
     rig.run(5_000)
     assert table(rig).playing and len(rig.heard("state")) == before
@@ -193,7 +193,7 @@ def test_a_renderer_that_loads_the_canonical_state_forgets_the_ids_it_executed()
     rig.playing()
     id = rig.command("next", queue_position=1)
     rig.run(20)
-    rig.dap.down()
+    rig.dap.down(True)
     rig.connect()
     rig.register(state_of(DEVICE, TRACKS, 0, epoch=1), should_resume=True)
     rig.run(20)
@@ -206,7 +206,7 @@ def test_a_renderer_that_loads_the_canonical_state_forgets_the_ids_it_executed()
 def test_the_music_went_elsewhere_while_it_was_away():
     rig = Rig()
     rig.playing()
-    rig.dap.down()
+    rig.dap.down(True)
     rig.arrive(elsewhere(rig, epoch=2))
     assert rig.dap.renderer.epoch is None and not table(rig).playing
 

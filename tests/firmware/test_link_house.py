@@ -136,7 +136,7 @@ async def test_the_will_is_told_of_a_dead_device_and_not_after_a_goodbye(
 async def test_a_killed_broker_is_online_again_within_5_s(house: House, device: Linked) -> None:
     for count in (2, 3):
         house.kill_broker()
-        device.wait("down", count - 1)
+        assert device.wait("down", count - 1)[1] is True
         house.start_broker()
         device.wait("up", count, seconds=5)
     async with backstage(house, device) as stage:
@@ -179,7 +179,7 @@ async def test_a_silent_peer_is_noticed_and_left(
         await wait(device, "up")
         proxy.swallow()
         # Within about 4 s while playing: 2 s of silence, 2 s for the answer to a ping.
-        assert await wait(device, "down", seconds=8) == ["no answer to a ping"]
+        assert await wait(device, "down", seconds=8) == ["no answer to a ping", False]
         await wait(device, "up", 2, seconds=5)
 
 

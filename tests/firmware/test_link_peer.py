@@ -214,7 +214,7 @@ async def test_a_peer_that_takes_nothing_is_left_and_nothing_grows(
     async with scripted(certificate, script, behaves) as server:
         timing = {"sent": 1_000}
         with linked(tmp_path, **config(authority, server.port, timing=timing)) as device:
-            assert await wait(device, "down") == ["the network takes nothing"]
+            assert await wait(device, "down") == ["the network takes nothing", False]
             sent, lost = await wait(device, "published")
             assert lost > 0
             assert sent + lost == 400
