@@ -50,6 +50,8 @@ class Device:
     heard_at: Instant = 0
     grace_until: Instant | None = None
     restart_until: Instant | None = None
+    token_ended_at: Instant | None = None
+    """When a token of its was taken back, maybe not the one that its connection lives by."""
     saved_at: Instant = 0
     held: StateReported | None = None
     held_until: Instant = 0

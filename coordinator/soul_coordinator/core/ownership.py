@@ -210,9 +210,9 @@ def forget(turn: Turn, device: Device, why: Forgotten, *, close: bool = True) ->
 
 
 def token_ended(turn: Turn, event: TokenEnded) -> None:
-    """A token was revoked; the broker closes its connection. A guest is gone with it.
+    """A token was revoked; the broker closes the connection that lives by it. A guest is gone with it.
 
-    A device's `conn` is not spent: if the connection lives by a newer token, it registers again.
+    Whether a device's connection does, only the broker knows: its will says so.
     """
     turn.user.passes.pop(event.device, None)
     device = turn.user.devices.get(event.device)
@@ -221,7 +221,7 @@ def token_ended(turn: Turn, event: TokenEnded) -> None:
     if device.node == "guest":
         forget(turn, device, "ended")
     else:
-        presence.go_offline(turn, device, "token_expired", since=presence.last_sign(turn, device))
+        device.token_ended_at = turn.now
 
 
 def time_passed(turn: Turn) -> None:

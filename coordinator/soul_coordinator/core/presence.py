@@ -48,10 +48,19 @@ def connection_lost(turn: Turn, event: ConnectionLost) -> None:
         if device.ephemeral:
             vanish(turn, device)
             return
+        if device.is_online and _was_closed(turn, device):
+            go_offline(turn, device, "token_expired", since=turn.now)
+            return
         if device.is_online:
             device.grace_until = turn.now + limits.LOSS_GRACE
             device.restart_until = None
     turn.save_device(device)
+
+
+def _was_closed(turn: Turn, device: Device) -> bool:
+    """Whether it was the broker that ended the connection, with the token: nothing to wait for."""
+    ended_at = device.token_ended_at
+    return ended_at is not None and turn.now - ended_at <= limits.LOSS_GRACE
 
 
 def said_goodbye(turn: Turn, event: SaidGoodbye) -> None:

@@ -98,6 +98,7 @@ def _connect(turn: Turn, device: Device, event: Registered, *, same_connection: 
     if not same_connection:
         device.spend(device.conn)
         device.seq = device.queue_seq = 0
+        device.token_ended_at = None
     device.conn = event.conn
     device.registered = True
     device.grace_until = None

@@ -231,13 +231,32 @@ def test_a_timed_out_devices_late_will_spends_its_conn() -> None:
 
 def test_a_revoked_token_is_offline_and_a_newer_token_may_keep_the_connection() -> None:
     house = House()
-    kitchen = house.device()
-    house.tell(TokenEnded("ann", kitchen.id))
-    assert house.events("device_offline")[-1]["reason"] == "token_expired"
-    assert kitchen.register(again=True) is not None
+    kitchen = house.device().playing()
     house.tell(TokenEnded("ann", "nobody"))
     house.tell(TokenEnded("carl", "nobody"))
+    # An older one of its own: nothing is closed, and the music goes on.
+    house.tell(TokenEnded("ann", kitchen.id))
+    house.pass_time(5_000)
+    kitchen.report(position_ms=5_000)
+    assert house.state()["is_playing"]
     assert online(house) == {"Kitchen"}
+    # Its own: the broker closes the connection, and there is nothing to wait for.
+    house.tell(TokenEnded("ann", kitchen.id))
+    kitchen.lose()
+    assert house.events("device_offline")[-1]["reason"] == "token_expired"
+    assert not house.state()["is_playing"]
+    assert online(house) == set()
+
+
+def test_who_came_with_another_token_after_one_was_revoked_and_is_lost_has_its_grace() -> None:
+    house = House()
+    kitchen = house.device()
+    house.tell(TokenEnded("ann", kitchen.id))
+    kitchen.register()
+    kitchen.lose()
+    assert online(house) == {"Kitchen"}
+    house.pass_time(limits.LOSS_GRACE)
+    assert house.events("device_offline")[-1]["reason"] == "connection_lost"
 
 
 def test_the_clock_never_goes_back() -> None:

@@ -34,6 +34,7 @@ class Model:
         self.heard = 0
         self.known = False
         self.offline_at: int | None = None
+        self.token_at: int | None = None
 
     def register(self, conn: int) -> bool:
         """Whether it is answered."""
@@ -42,6 +43,8 @@ class Model:
         self.known = True
         if self.current not in {None, conn}:
             self.ended.add(self.current or 0)
+        if conn != self.current:
+            self.token_at = None
         self.current, self.registered, self.online = conn, True, True
         self.heard, self.offline_at = self.now, None
         return True
@@ -51,18 +54,20 @@ class Model:
         if conn != self.current:
             return
         self.current, self.registered = None, False
-        if clean:
+        closed = self.token_at is not None and self.now - self.token_at <= limits.LOSS_GRACE
+        if clean or closed:
             self.online, self.offline_at = False, None
         elif self.online:
             self.offline_at = self.now + limits.LOSS_GRACE
 
     def token(self) -> None:
-        self.registered = self.online = False
-        self.offline_at = None
+        """A token of its is taken back; whether its connection lives by that one, the will says."""
+        self.token_at = self.now
 
     def restart(self) -> None:
         if not self.known:
             self.ended.clear()  # of a device that nobody knows, nothing is saved
+        self.token_at = None
         self.registered = False
         self.offline_at = self.now + limits.RESTART_GRACE if self.online else None
 
