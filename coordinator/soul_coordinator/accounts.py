@@ -16,9 +16,10 @@ from typing import Final
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
+from soul_coordinator import accounts_invitations, accounts_lines
 from soul_coordinator import accounts_tokens as rows
 from soul_coordinator.accounts_errors import BadRequest, NoSuchUser, Refused, UserExists
-from soul_coordinator.accounts_tokens import Invitation
+from soul_coordinator.accounts_invitations import Invitation
 from soul_coordinator.adapters.sqlite import wall_clock
 from soul_coordinator.adapters.sqlite_changes import TokenRevoked, UserAdded, UserGone, record_change
 from soul_coordinator.adapters.sqlite_connection import (
@@ -144,7 +145,7 @@ class Accounts:
         now = self._clock()
         with self._connection() as connection:
             with transaction(connection):
-                rows.revoke_all(connection, name, now=now)
+                accounts_lines.revoke_all(connection, name, now=now)
                 # What belongs to the user goes along (ON DELETE CASCADE).
                 if connection.execute("DELETE FROM users WHERE id = ?", (name,)).rowcount != 1:
                     raise NoSuchUser(name)
@@ -223,15 +224,23 @@ class Accounts:
     ) -> IssuedToken:
         """A token, as the operator wishes; `ttl` in seconds. A service's name is `coordinator`.
 
+        What a guest or an observer gets ends after `ttl`, however often it is refreshed.
+
         Raises:
             NoSuchUser: there is no such account.
             BadRequest: these do not go together.
         """
         now = self._clock()
         exp = now // 1000 + ttl
+        until = exp * 1000 if role in {Role.GUEST, Role.OBSERVER} else None
         with self._writing() as connection:
             return rows.issue(
-                connection, self._signer, name, role, now=now, exp=exp, device=device, scope=scope
+                *(connection, self._signer, name, role),
+                now=now,
+                exp=exp,
+                device=device,
+                scope=scope,
+                until=until,
             )
 
     def refresh(self, token: str) -> IssuedToken:
@@ -258,33 +267,61 @@ class Accounts:
             return rows.stands(connection, name, jti)
 
     def revoke(self, given: str) -> TokenRevoked:
-        """Take back a token, named by its `jti` or given itself.
+        """Take back a token, named by its `jti` or given itself, with all that came of it.
+
+        That is its line (`accounts_lines`), its open invitations, and the guests who came by them.
 
         Raises:
             NoSuchToken: it is neither.
         """
+        now = self._clock()
         with self._writing() as connection:
-            return rows.revoke(connection, self._signer, given, now=self._clock())
+            change = accounts_lines.revoke(connection, self._signer, given, now=now)
+            accounts_lines.revoke_guests(connection, change.jti, now=now)
+        return change
 
-    def invite(self, name: str, scope: frozenset[Scope], *, ttl: int, most: int | None = None) -> Invitation:
+    def log_out(self, token: str) -> TokenRevoked:
+        """End a token's line, of one that could be refreshed too. The guests of its holder stay.
+
+        Raises:
+            Refused: it is none of ours, or was taken back already.
+        """
+        with self._writing() as connection:
+            claims = rows.known(connection, self._signer, token)
+            return accounts_lines.revoke(connection, self._signer, claims.jti, now=self._clock())
+
+    def invite(
+        self,
+        name: str,
+        scope: frozenset[Scope],
+        *,
+        ttl: int,
+        most: int | None = None,
+        by: str | None = None,
+    ) -> Invitation:
         """A one-time code for a guest; it and the guest's token end after `ttl` seconds.
+
+        `by` is the `jti` of whose holder invites; None: the operator.
 
         Raises:
             NoSuchUser: there is no such account.
             TooManyInvitations: the user has `most` open ones.
         """
         with self._writing() as connection:
-            return rows.invite(connection, name, scope, now=self._clock(), ttl=ttl, most=most)
+            inviter = None if by is None else accounts_lines.family_of(connection, by)
+            return accounts_invitations.invite(
+                connection, name, scope, now=self._clock(), ttl=ttl, most=most, inviter=inviter
+            )
 
     def redeem(self, code: str, device: str) -> IssuedToken:
         """A guest's token for a code.
 
         Raises:
             Refused: the code is unknown, used or over.
-            BadRequest: the device id is none, or one of the user's own.
+            BadRequest: the device id is none, or another's.
         """
         with self._writing() as connection:
-            return rows.redeem(connection, self._signer, code, device, now=self._clock())
+            return accounts_invitations.redeem(connection, self._signer, code, device, now=self._clock())
 
     @contextlib.contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:

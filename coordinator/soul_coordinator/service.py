@@ -35,6 +35,7 @@ from soul_coordinator.runner import Connect, Counters, Inbox, Link, LinkError, R
 from soul_coordinator.writer import Writer
 from soul_protocol import codec
 from soul_protocol.errors import Code
+from soul_protocol.roles import Role
 from soul_protocol.topics import PREFIX, RETAINED, AllChannel, all_topic
 
 ACCOUNTS_EVERY: Final = 0.4
@@ -220,9 +221,9 @@ class CoordinatorService:
                 for jti, exp in tokens:
                     link.publish(close(user, jti=jti, exp=exp, reason="deleted"))
                 self._inbox.post(events.UserRemoved(user, at))
-            case TokenRevoked(user, _, device, jti, exp):
+            case TokenRevoked(user, role, device, jti, exp):
                 link.publish(close(user, jti=jti, exp=exp, reason="revoked"))
-                if device is not None:
+                if device is not None and role in {Role.DEVICE, Role.GUEST}:
                     self._inbox.post(events.TokenEnded(user, device))
             case GuestInvited(user, guest):
                 self._inbox.post(events.PassIssued(user, guest))

@@ -9,7 +9,12 @@ from typing import Any, Final
 import structlog
 from aiohttp import web
 
-from soul_coordinator.accounts_errors import BadRequest, Refused, TooManyInvitations
+from soul_coordinator.accounts_errors import (
+    BadRequest,
+    NoSuchUser,
+    Refused,
+    TooManyInvitations,
+)
 
 BODY_BYTES: Final = 16 * 1024
 BODY_SECONDS: Final = 10.0
@@ -33,7 +38,10 @@ async def errors(
     try:
         return await handler(request)
     except Refused as problem:
-        raise error(web.HTTPUnauthorized(), "refused", str(problem)) from None
+        raise unauthorized("refused", str(problem)) from None
+    except NoSuchUser:
+        # Removed between two looks at it: no bug of ours.
+        raise unauthorized("refused", "This account is gone.") from None
     except BadRequest as problem:
         raise error(web.HTTPBadRequest(), "bad_request", str(problem)) from None
     except TooManyInvitations as problem:
@@ -80,6 +88,11 @@ def text(body: dict[str, Any], key: str) -> str:
     if not isinstance(value, str):
         raise BadRequest(f"{key} is missing, or is not a text.")
     return value
+
+
+def unauthorized(code: str, message: str) -> web.HTTPException:
+    """Without a token that counts."""
+    return error(web.HTTPUnauthorized(headers={"WWW-Authenticate": "Bearer"}), code, message)
 
 
 def too_many(wait: float) -> web.HTTPException:

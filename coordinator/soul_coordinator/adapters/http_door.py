@@ -9,9 +9,8 @@ import structlog
 from aiohttp import web
 
 from soul_coordinator.accounts import Accounts
-from soul_coordinator.accounts_errors import Refused
 from soul_coordinator.adapters.http_addresses import Callers
-from soul_coordinator.adapters.http_answers import busy, error, too_many
+from soul_coordinator.adapters.http_answers import busy, error, too_many, unauthorized
 from soul_coordinator.adapters.http_limits import Tries
 from soul_coordinator.adapters.sqlite_errors import StoreError
 from soul_protocol.tokens import TokenClaims
@@ -22,7 +21,6 @@ REQUESTS_PER_MINUTE: Final = 600
 _WAITING: Final = 64
 """Requests that may wait for a thread."""
 
-_CHALLENGE: Final = {"WWW-Authenticate": "Bearer"}
 _ANSWER = TypeVar("_ANSWER")
 _log = structlog.get_logger("soul_coordinator.http")
 
@@ -110,14 +108,12 @@ class Door:
         """Of the bearer token that came along, and counts.
 
         Raises:
-            HTTPUnauthorized: there is none, or it does not.
+            HTTPUnauthorized: there is none.
+            Refused: it does not.
         """
         self.admit(request)
         token = bearer(request)
-        try:
-            return await self._threads.call(lambda: self._accounts.authenticate(token))
-        except Refused as problem:
-            raise error(web.HTTPUnauthorized(headers=_CHALLENGE), "refused", str(problem)) from None
+        return await self._threads.call(lambda: self._accounts.authenticate(token))
 
 
 def bearer(request: web.Request) -> str:
@@ -129,7 +125,7 @@ def bearer(request: web.Request) -> str:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
         message = "Send the token as `Authorization: Bearer TOKEN`."
-        raise error(web.HTTPUnauthorized(headers=_CHALLENGE), "no_token", message)
+        raise unauthorized("no_token", message)
     return token.strip()
 
 

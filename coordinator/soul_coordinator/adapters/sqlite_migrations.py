@@ -292,11 +292,17 @@ def requests_in_one_tree(db: Database) -> None:
 
 
 def token_families(db: Database) -> None:
-    """What a token was refreshed from, at the beginning of the line; NULL where it began itself."""
+    """What a token was refreshed from, at the beginning of the line; NULL where it began itself.
+
+    `inviter` is the line of whoever invited a guest; NULL where that was an operator.
+    """
     _run(
         db,
         "ALTER TABLE tokens ADD COLUMN family TEXT",
+        "ALTER TABLE tokens ADD COLUMN inviter TEXT",
+        "ALTER TABLE invitations ADD COLUMN inviter TEXT",
         "CREATE INDEX tokens_by_family ON tokens (ifnull(family, jti))",
+        "CREATE INDEX tokens_by_inviter ON tokens (inviter) WHERE inviter IS NOT NULL",
     )
 
 

@@ -7,7 +7,6 @@ from soul_coordinator.core import (
     names,
     order,
     position,
-    presence,
     receipts,
     recovery,
     reports,

@@ -16,6 +16,7 @@ from soul_protocol.tokens import SERVICE_USER
 
 DEVICE = "00000000-0000-4000-8000-000000000001"
 OTHER = "00000000-0000-4000-8000-000000000002"
+THIRD = "00000000-0000-4000-8000-000000000003"
 DAY = 24 * 3600
 
 
@@ -141,6 +142,83 @@ def test_of_a_line_only_what_has_not_ended_is_told(
         accounts.refresh(first.token)
 
 
+def test_a_line_is_known_by_its_first_token_when_that_is_long_forgotten(
+    accounts: Accounts, clock: Clock, refused_tokens: RefusedTokens, database: Path
+) -> None:
+    accounts.add("alice")
+    first = accounts.issue("alice", device=DEVICE, ttl=DAY)
+    newest = first
+    for _ in range(40):
+        clock.advance(days=1)
+        newest = accounts.refresh(newest.token)
+    with contextlib.closing(SqliteStore(database, clock=clock)) as store:
+        store.purge(clock.now)
+    with pytest.raises(Refused):
+        accounts.refresh(first.token)  # its row is gone
+    assert accounts.revoke(first.claims.jti).user == "alice"
+    assert newest.claims.jti in refused_tokens()
+    assert not accounts.stands("alice", newest.claims.jti)
+
+
+def test_a_token_taken_back_takes_its_invitations_and_guests_along(
+    accounts: Accounts, clock: Clock, refused_tokens: RefusedTokens
+) -> None:
+    """Of a stolen token they are the thief's. Who signs out has guests who may stay."""
+    accounts.add("alice")
+    stolen = accounts.issue("alice", device=DEVICE)
+    by = accounts.refresh(stolen.token).claims.jti
+    used, unused = (accounts.invite("alice", frozenset(), ttl=DAY, by=by) for _ in range(2))
+    of_operator = accounts.invite("alice", frozenset(), ttl=DAY)
+    guest = accounts.redeem(used.code, OTHER)
+    clock.advance(seconds=1)
+    again = accounts.refresh(guest.token)
+
+    accounts.log_out(stolen.token)
+    assert accounts.authenticate(again.token) == again.claims
+
+    accounts.revoke(stolen.token)
+    assert {guest.claims.jti, again.claims.jti} <= refused_tokens()
+    with pytest.raises(Refused):
+        accounts.redeem(unused.code, THIRD)
+    assert accounts.redeem(of_operator.code, THIRD).claims.device == THIRD
+
+
+def test_signing_out_takes_an_expired_token_too(accounts: Accounts, clock: Clock) -> None:
+    """Somebody else may have refreshed it."""
+    accounts.add("alice")
+    old = accounts.issue("alice", ttl=DAY)
+    refreshed = accounts.refresh(old.token)
+    clock.advance(days=2)
+    accounts.log_out(old.token)
+    for issued in (old, refreshed):
+        with pytest.raises(Refused):
+            accounts.refresh(issued.token)
+        with pytest.raises(Refused):
+            accounts.log_out(issued.token)
+
+
+def test_a_guests_device_has_one_line(
+    accounts: Accounts, clock: Clock, refused_tokens: RefusedTokens
+) -> None:
+    """Rights and end go by the device: two guests with one id would have each other's."""
+    accounts.add("alice")
+    first = accounts.redeem(accounts.invite("alice", frozenset({Scope.TRANSFER}), ttl=DAY).code, DEVICE)
+    second = accounts.invite("alice", frozenset(), ttl=DAY)
+    with pytest.raises(BadRequest, match="Another guest"):
+        accounts.redeem(second.code, DEVICE)
+    assert accounts.redeem(second.code, OTHER).claims.device == OTHER
+    # The operator may; it ends what was there before.
+    issued = accounts.issue("alice", Role.GUEST, device=DEVICE, scope=frozenset({Scope.CONTROL}))
+    assert refused_tokens() == {first.claims.jti}
+    clock.advance(seconds=1)
+    accounts.refresh(issued.token)
+    assert refused_tokens() == {first.claims.jti}
+    # And once that has ended, the id is free.
+    accounts.log_out(issued.token)
+    third = accounts.invite("alice", frozenset(), ttl=DAY)
+    assert accounts.redeem(third.code, DEVICE).claims.device == DEVICE
+
+
 def test_a_service_token_that_was_not_recorded_is_revoked_by_itself(
     accounts: Accounts, signer: TokenSigner, refused_tokens: RefusedTokens
 ) -> None:
@@ -160,14 +238,29 @@ def test_a_denial_ends_with_the_token(
 
 def test_refresh_keeps_who_one_is(accounts: Accounts, clock: Clock) -> None:
     accounts.add("alice")
-    scope = frozenset({Scope.QUEUE})
-    old = accounts.issue("alice", Role.GUEST, device=DEVICE, scope=scope, ttl=DAY)
+    old = accounts.issue("alice", device=DEVICE, ttl=DAY)
     clock.advance(days=1, seconds=1)
     new = accounts.refresh(old.token)
-    assert (new.claims.sub, new.claims.role) == ("alice", Role.GUEST)
-    assert (new.claims.device, new.claims.scope) == (DEVICE, scope)
+    assert (new.claims.sub, new.claims.role, new.claims.device) == ("alice", Role.DEVICE, DEVICE)
     assert new.claims.jti != old.claims.jti
     assert new.claims.exp == clock.now // 1000 + DAY
+
+
+@pytest.mark.parametrize("role", [Role.GUEST, Role.OBSERVER])
+def test_what_a_guest_or_an_observer_gets_ends_when_the_operator_said(
+    accounts: Accounts, clock: Clock, role: Role
+) -> None:
+    accounts.add("alice")
+    scope = frozenset({Scope.QUEUE}) if role is Role.GUEST else frozenset[Scope]()
+    old = accounts.issue("alice", role, device=DEVICE, scope=scope, ttl=DAY)
+    clock.advance(seconds=DAY - 60)
+    new = accounts.refresh(old.token)
+    assert (new.claims.role, new.claims.device, new.claims.scope) == (role, DEVICE, scope)
+    assert new.claims.exp == old.claims.exp
+    clock.advance(seconds=60)
+    for issued in (old, new):
+        with pytest.raises(Refused, match="has ended"):
+            accounts.refresh(issued.token)
 
 
 def test_a_refreshed_token_says_when_its_holder_proved_who_they_are(

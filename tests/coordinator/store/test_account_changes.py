@@ -105,12 +105,11 @@ def test_a_host_applications_user_needs_no_account(store: SqliteStore) -> None:
 
 
 def test_a_guests_newest_pass_is_loaded(store: SqliteStore, accounts: Accounts) -> None:
-    accounts.issue("alice", Role.GUEST, device=DEVICES[1], ttl=60)
-    kept = accounts.issue("alice", Role.GUEST, device=DEVICES[1], scope=frozenset({Scope.CONTROL}), ttl=30)
-    newer = accounts.issue("alice", Role.GUEST, device=DEVICES[1], scope=frozenset({Scope.QUEUE}), ttl=90)
-    accounts.revoke(newer.token)
+    accounts.issue("alice", Role.GUEST, device=DEVICES[1], ttl=90)
+    accounts.issue("alice", Role.GUEST, device=DEVICES[1], scope=frozenset({Scope.CONTROL}), ttl=60)
+    newest = accounts.issue("alice", Role.GUEST, device=DEVICES[1], scope=frozenset({Scope.QUEUE}), ttl=30)
     alice = store.load()[0]
-    assert alice.passes == (GuestPass(DEVICES[1], frozenset({"control"}), kept.expires_at),)
+    assert alice.passes == (GuestPass(DEVICES[1], frozenset({"queue"}), newest.expires_at),)
     store.close()
 
 

@@ -9,7 +9,7 @@ from sqlite_utils import Database
 
 from coordinator.store.saved import DEVICES, IDS, NOW, device
 from soul_coordinator.accounts import Accounts
-from soul_coordinator.accounts_tokens import revoke
+from soul_coordinator.accounts_lines import revoke
 from soul_coordinator.adapters.sqlite import SqliteStore
 from soul_coordinator.adapters.sqlite_connection import connect
 from soul_coordinator.adapters.sqlite_errors import StoreError
@@ -217,6 +217,18 @@ ROWS: dict[str, dict[str, list[Row]]] = {
                 "revoked_at": None,
                 "until": None,
                 "family": "j1",
+                "inviter": "j0",
+            }
+        ],
+        "invitations": [
+            {
+                "code_hash": b"d" * 32,
+                "user_id": "alice",
+                "scope": "queue",
+                "created_at": NOW,
+                "expires_at": NOW + 60_000,
+                "used_at": None,
+                "inviter": "j1",
             }
         ],
     },
