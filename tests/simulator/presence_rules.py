@@ -125,7 +125,9 @@ class PresenceRules:
                 unseen = key not in self.since_start and moment.now - self.started >= limits.RESTART_GRACE
                 require(shown or unseen, f"{key} was not lost")
             elif reason == "timeout":
-                heard = moment.core.users[user].devices[key[1]].heard_at
+                # Who is not here any more was unseen for so long that it was forgotten at once.
+                device = moment.core.users[user].devices.get(key[1])
+                heard = moment.now - limits.SILENCE if device is None else device.heard_at
                 require(moment.now - heard >= limits.SILENCE, f"{key} was heard at {heard}")
 
     def _unregistered(self, moment: Moment) -> None:

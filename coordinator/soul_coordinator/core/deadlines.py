@@ -80,7 +80,7 @@ def next_due(user: User) -> Instant | None:
     """The earliest moment at which something of this user is due."""
     due = [one.expires_at for one in user.pending.values()]
     for device in user.devices.values():
-        due += _device_due(device)
+        due += _device_due(user, device)
     due += [allowed.ends_at for allowed in user.passes.values()]
     if user.handover is not None:
         due.append(user.handover.deadline)
@@ -94,7 +94,7 @@ def next_due(user: User) -> Instant | None:
     return min(due, default=None)
 
 
-def _device_due(device: Device) -> Iterator[Instant]:
+def _device_due(user: User, device: Device) -> Iterator[Instant]:
     if device.grace_until is not None:
         yield device.grace_until
     if device.restart_until is not None:
@@ -102,7 +102,7 @@ def _device_due(device: Device) -> Iterator[Instant]:
     if device.registered:
         yield device.heard_at + limits.SILENCE
     elif not device.is_online:
-        yield device.last_seen + limits.DEVICE_KEPT
+        yield ownership.kept_until(user, device)
     if device.held is not None:
         yield device.held_until
     if device.window_again_at is not None:

@@ -1,5 +1,7 @@
 """Requests about who plays and which devices there are: transfer, claim, rename, delete, queries."""
 
+from typing import Final
+
 from soul_coordinator.core import (
     forwarding,
     gate,
@@ -24,9 +26,13 @@ from soul_coordinator.core.events import (
     TransferRequested,
 )
 from soul_coordinator.core.records import Receipt
-from soul_coordinator.core.user import BURIED_FOR, Turn
+from soul_coordinator.core.user import BURIED_FOR, Turn, User
+from soul_coordinator.core.values import Instant
 from soul_protocol import limits
 from soul_protocol.errors import Code
+
+_GUEST_KEPT: Final = limits.HOUR
+"""How long an offline guest is kept whose end nobody knows: for the answers that it may still ask for."""
 
 
 def devices_queried(turn: Turn, event: DevicesQueried) -> None:
@@ -223,8 +229,17 @@ def token_ended(turn: Turn, event: TokenEnded) -> None:
         device.token_ended_at = turn.now
 
 
+def kept_until(user: User, device: Device) -> Instant:
+    """When a device that stays offline is forgotten.
+
+    A guest without a pass has its token from elsewhere, and nobody will tell when that ends.
+    """
+    is_known = device.node == "device" or device.id in user.passes
+    return device.last_seen + (limits.DEVICE_KEPT if is_known else _GUEST_KEPT)
+
+
 def time_passed(turn: Turn) -> None:
-    """Forget guests whose time is over, and devices unseen for 30 days."""
+    """Forget guests whose time is over, and who was unseen for as long as it is kept."""
     user = turn.user
     for allowed in tuple(user.passes.values()):
         if allowed.ends_at <= turn.now:
@@ -233,6 +248,6 @@ def time_passed(turn: Turn) -> None:
             if guest is not None and guest.node == "guest":
                 forget(turn, guest, "ended")
     for device in tuple(user.devices.values()):
-        if not device.is_online and device.last_seen + limits.DEVICE_KEPT <= turn.now:
+        if not device.is_online and kept_until(user, device) <= turn.now:
             # There is nothing to close, and its tokens still count: it may come back as a new one.
             forget(turn, device, "unseen", close=False)

@@ -5,6 +5,7 @@ import pytest
 from coordinator.core.kit import House, Player
 from soul_coordinator.core.events import TokenEnded
 from soul_coordinator.core.names import free_name
+from soul_protocol import limits
 
 DAY = 86_400_000
 
@@ -175,6 +176,22 @@ def test_guests_vanish_at_their_end() -> None:
     assert house.closed == [("ann", guest.id, "token_expired")]
     assert house.events("device_offline")[-1]["reason"] == "token_expired"
     assert not house.core.users["ann"].passes
+
+
+def test_a_guest_of_whom_no_end_is_known_is_forgotten_an_hour_after_it_left() -> None:
+    """Its token came from a host application, which tells nobody when it ends."""
+    house = House()
+    guest, invited = house.device("Guest", node="guest"), house.device("Invited", node="guest")
+    house.invite(invited, "control", lasts=limits.DAY)
+    guest.lose()
+    invited.lose()
+    house.pass_time(limits.HOUR - 1)
+    assert set(house.devices()) == {"Guest", "Invited"}
+    house.pass_time(1)
+    assert set(house.devices()) == {"Invited"}
+    assert house.closed == []
+    assert list(house.store.of("ann").devices) == [invited.id]
+    assert guest.register() is not None
 
 
 def test_a_revoked_guest_is_gone() -> None:
