@@ -89,10 +89,11 @@ def _explain(error: ValidationError, payload: bytes, place: str) -> ContractErro
     if kind == TOO_LARGE:
         return ContractError(Code.PAYLOAD_TOO_LARGE, first["msg"], id=request)
     if kind == "json_invalid":
-        return ContractError(Code.INVALID_COMMAND, "this is not JSON")
+        return ContractError(Code.INVALID_COMMAND, first["msg"][:300])  # such as: Invalid JSON: EOF while ...
     if where == "type" or (kind in {"union_tag_invalid", "union_tag_not_found"} and not where):
         return ContractError(Code.INVALID_COMMAND, f"no such message on {place}", id=request)
-    text = f"{where}: {first['msg']}" if where else first["msg"]
+    said = first["msg"].removeprefix("Value error, ")
+    text = f"{where}: {said}" if where else said
     return ContractError(Code.INVALID_COMMAND, text[:300], id=request)
 
 

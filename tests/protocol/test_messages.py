@@ -292,6 +292,19 @@ def test_status_and_close() -> None:
             codec.decode_close(wire(close | {"user": user}))
 
 
+@pytest.mark.parametrize(
+    ("message", "said"),
+    [
+        (command("set_queue", tracks=["a"], start_index=7), "command: start_index is outside the queue"),
+        (b'{"type": ', "Invalid JSON: EOF while parsing a value"),
+        (b"[" * 1_000, "Invalid JSON: recursion limit exceeded"),
+        (b'{"type": "nonsense"}', "no such message on up/queue"),
+    ],
+)
+def test_a_refusal_says_what_is_wrong_in_our_words(message: object, said: str) -> None:
+    assert str(refusal(UpChannel.QUEUE, message)).partition(" at line ")[0] == said
+
+
 def test_every_code_says_what_it_means() -> None:
     assert set(MEANING) == set(Code)
 
