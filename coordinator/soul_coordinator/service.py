@@ -1,7 +1,7 @@
 """The coordinator as a service: terms, one after the other.
 
 A term is one connection to the broker and one core made from the store. When the broker goes
-away, or the store fails, the term ends and another begins under a new coordinator id: clients
+away, the store fails or the computer was asleep, another begins under a new coordinator id: clients
 then register again and repeat what was not answered, so that nothing depends on what was
 under way. While the store cannot save, every request is answered with `unavailable`.
 """
@@ -9,7 +9,7 @@ under way. While the store cannot save, every request is answered with `unavaila
 import asyncio
 import random
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
@@ -41,6 +41,9 @@ from soul_protocol.topics import PREFIX, RETAINED, AllChannel, all_topic
 ACCOUNTS_EVERY: Final = 0.4
 """Seconds between two looks for changed accounts; changes take effect within 1 s."""
 
+SLEPT_MAX: Final = 5_000
+"""ms that the computer may be asleep within a term; what is longer begins another one."""
+
 UPKEEP_EVERY: Final = 60.0
 RETRY_FIRST: Final = 0.1
 RETRY_MAX: Final = 2.0
@@ -67,12 +70,16 @@ class CoordinatorService:
     Args:
         store: opened by the caller, who also closes it once `run` has ended.
         connect: makes the link to the broker for each term (`mqtt_links`, or the server's own).
+        new_clock: makes the clock of each term.
     """
 
-    def __init__(self, *, store: SqliteStore, connect: Connect) -> None:
+    def __init__(
+        self, *, store: SqliteStore, connect: Connect, new_clock: Callable[[], Clock] = Clock
+    ) -> None:
         self._store = store
         self._connect = connect
-        self._clock = Clock()
+        self._new_clock = new_clock
+        self._clock = new_clock()
         self._writer = Writer()
         self.counters = Counters()
         self._inbox = Inbox(self.counters)
@@ -133,6 +140,7 @@ class CoordinatorService:
 
     async def _term(self) -> None:
         """One term; it ends where the link is lost (raises), or once a store that failed works again."""
+        self._clock = self._new_clock()
         identity, started_at = secrets.token_hex(8), self._clock.now()
         offline = status(identity, online=False, started_at=started_at)
         self._inbox.clear()
@@ -197,6 +205,9 @@ class CoordinatorService:
         upkeep_at = self._clock.now()
         while True:
             await asyncio.sleep(ACCOUNTS_EVERY)
+            if (slept := self._clock.slept()) > SLEPT_MAX:
+                # Everybody was silent and nobody is gone: as after a start, they say so themselves.
+                raise LinkError(f"this computer was asleep for {slept // 1_000} s")
             if self._store.log_is_long:
                 # Not in the writer: commits go on meanwhile.
                 await asyncio.to_thread(self._store.shorten_log)

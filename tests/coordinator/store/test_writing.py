@@ -5,6 +5,7 @@ import contextlib
 import json
 import sqlite3
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -18,6 +19,7 @@ from soul_coordinator.accounts import Accounts
 from soul_coordinator.adapters.outbound import Outgoing
 from soul_coordinator.adapters.sqlite import SqliteStore
 from soul_coordinator.adapters.sqlite_connection import Durability
+from soul_coordinator.clock import Clock
 from soul_coordinator.core.effects import Save, SavePosition
 from soul_coordinator.core.user import POSITION_SAVED_EVERY
 from soul_coordinator.runner import Link
@@ -76,7 +78,7 @@ class Desk:
         self.said: list[tuple[str, Json]] = []
         self.unsaved: list[str] = []
         self.meanwhile: Callable[[], None] = lambda: None
-        self._reader = sqlite3.connect(file, isolation_level=None)
+        self._file = file
         self._deliver: Callable[[str, bytes], None] | None = None
 
     def __call__(
@@ -87,6 +89,7 @@ class Desk:
         return self
 
     async def __aenter__(self) -> Self:
+        self._reader = sqlite3.connect(self._file, isolation_level=None)
         return self
 
     async def __aexit__(
@@ -218,6 +221,26 @@ async def test_an_account_that_goes_while_a_term_begins_is_gone(tmp_path: Path) 
         closed = await until_async(lambda: desk.heard("close", user="ann", jti=token.claims.jti))
         assert closed
         await until_async(lambda: service.health.users == 0)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_after_the_computer_was_asleep_another_term_begins_at_the_right_time(tmp_path: Path) -> None:
+    asleep_ns = 0
+    desk = Desk(tmp_path / "db")
+    with contextlib.closing(SqliteStore(tmp_path / "db")) as store:
+        service = CoordinatorService(
+            store=store,
+            connect=desk,
+            new_clock=lambda: Clock(elapsed=lambda: time.monotonic_ns() + asleep_ns),
+        )
+        running = asyncio.create_task(service.run())
+        await service.ready.wait()
+        first = service.health.coordinator
+        asleep_ns = 8 * 3_600 * 10**9
+        await until_async(lambda: service.health.working and service.health.coordinator != first)
+        online = [one["online"] for one in desk.heard("coordinator_status")]
+        assert online == [True, False, True]
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
 
