@@ -123,7 +123,10 @@ def _view(client: "ConnectClient", console: Console, notice: list[str]) -> Rende
     coming = show.queue_view(client.state, rows=_NEXT_ROWS)
     if coming is not None:
         parts += [Text(""), coming]
-    parts += [Text(""), show.devices_view(client.devices, client.state, now_ms, icons=icons)]
+    parts += [
+        Text(""),
+        show.devices_view(client.devices, client.state, now_ms, width=console.width, icons=icons),
+    ]
     if not client.is_online:
         parts += [Text(""), Text("The connection was lost; it is tried again.", style="yellow")]
     elif notice:
