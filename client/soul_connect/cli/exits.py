@@ -60,13 +60,20 @@ def end_with(error: BaseException) -> int:
     return code
 
 
+def is_closed_pipe(error: BaseException) -> bool:
+    """Whether whoever read our output has gone; a task group wraps what ended it."""
+    if isinstance(error, BaseExceptionGroup):
+        return error.subgroup(BrokenPipeError) is not None
+    return isinstance(error, BrokenPipeError)
+
+
 def explain(error: BaseException) -> tuple[Exit, str]:
     """The exit code and the sentence for an error; the sentence may be empty."""
     if isinstance(error, CliError):
         return error.code, str(error)
     if isinstance(error, KeyboardInterrupt) or type(error).__name__ == "Abort":
         return Exit.INTERRUPTED, ""
-    if isinstance(error, BrokenPipeError):
+    if is_closed_pipe(error):
         return Exit.DONE, ""
     if type(error).__name__ == "NoArgsIsHelpError":
         return Exit.USAGE, str(error)
