@@ -87,7 +87,7 @@ def user_add(name: Name, *, password_stdin: PasswordStdin = False, data_dir: Dat
     Example: soul-connect user add alice --password-stdin < password.txt
     """
     password = _password_from_stdin() if password_stdin else None
-    with accounts_of(data_dir, begin=True) as accounts:
+    with accounts_of(data_dir) as accounts:
         accounts.add(name, password)
     more = "" if password else f" `soul-connect user password {name}` lets them log in to the page."
     _say(f"{name} is added.{more}")
@@ -169,8 +169,7 @@ def token(
         import uuid
 
         device = str(uuid.uuid4())
-    # The coordinator's token is needed before its first start, where the broker is mosquitto.
-    with accounts_of(data_dir, begin=role is Role.SERVICE) as accounts:
+    with accounts_of(data_dir) as accounts:
         issued = accounts.issue(
             name,
             role,
@@ -258,14 +257,12 @@ def check(*, data_dir: DataDir = None) -> None:
 
 
 @contextlib.contextmanager
-def accounts_of(data_dir: Path | None, *, begin: bool = False) -> "Iterator[Accounts]":
-    """The accounts of a data directory; what they raise ends the command. `begin`: it may be a new one."""
+def accounts_of(data_dir: Path | None) -> "Iterator[Accounts]":
+    """The accounts of a data directory; what they raise ends the command."""
     with _failures():
         from soul_coordinator.accounts import Accounts
 
-        # Nothing is made where a place was only mistyped.
-        folder = find_data_dir(data_dir) if begin else _database(data_dir).parent
-        yield Accounts.of_data_dir(folder)
+        yield Accounts.of_data_dir(find_data_dir(data_dir))
 
 
 @contextlib.contextmanager
@@ -287,21 +284,13 @@ def _failures() -> Iterator[None]:
 
 
 def _database(data_dir: Path | None) -> Path:
-    """The database of a data directory.
-
-    Raises:
-        CliError: there is none.
-    """
     from soul_coordinator.adapters.sqlite_connection import DATABASE
 
     file = find_data_dir(data_dir) / DATABASE
-    try:
-        with contextlib.suppress(PermissionError):  # opening it says that better
-            file.stat()
-    except OSError:
+    if not file.is_file():
         raise CliError(
             Exit.REJECTED, f"There is no database in {file.parent}; --data-dir names another place."
-        ) from None
+        )
     return file
 
 
