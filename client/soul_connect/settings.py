@@ -172,11 +172,6 @@ class ServerSettings:
         return settings
 
 
-def keys_of(settings: type[ClientSettings | ServerSettings]) -> tuple[str, ...]:
-    """The keys that a settings file may have."""
-    return tuple(each.name for each in fields(settings))
-
-
 def _collect(
     settings: type[ClientSettings | ServerSettings],
     table: Mapping[str, object],

@@ -1,5 +1,6 @@
 """What goes wrong ends in one sentence on stderr and the right number, never in a traceback."""
 
+import asyncio
 import json
 import signal
 import socket
@@ -11,6 +12,8 @@ import pytest
 
 from cli.conftest import House, start_player
 from serving import Server
+from soul_connect.client import ConnectClient
+from soul_protocol.limits import DEVICES_PER_USER
 from waiting import until
 
 BAD_USAGE = (
@@ -127,6 +130,45 @@ def test_a_silent_device_does_not_answer(house: House, tmp_path: Path) -> None:
         player.signal(signal.SIGCONT)
         player.kill()
     house.say("forget", "cellar")
+
+
+def test_a_forgotten_device_may_come_back_with_a_new_token(house: House, tmp_path: Path) -> None:
+    player, _ = start_player(house.server, house.token, tmp_path, "Attic")
+    house.say("forget", "Attic")
+    assert player.wait() == 4
+    again = ("player", "--name", "Attic", "--engine", "simulated", "--json")
+    file = ("--device-file", str(tmp_path / "Attic.json"))
+    said = refused(house, 4, *again, *file)
+    assert "`soul-connect login URL`" in said and "`soul-connect token NAME`" in said
+    player, _ = start_player(house.server, house.server.token("alice"), tmp_path, "Attic")
+    player.kill()
+    house.say("forget", "Attic")
+
+
+def test_a_device_too_many_is_told_what_frees_a_place(server: Server) -> None:
+    server.add_user("carol")
+    carol = House(server, server.token("carol"), {}, {})
+
+    async def register(number: int) -> None:
+        device = f"{number:08x}-0000-4000-8000-000000000000"
+        async with ConnectClient(url=server.url, token=carol.token, device_id=device, name=f"No. {number}"):
+            pass
+
+    for number in range(DEVICES_PER_USER):
+        asyncio.run(register(number))
+    player = ("player", "--name", "One more", "--engine", "simulated")
+    said = refused(carol, 1, *player)
+    assert said.startswith("soul-connect: All device places are taken") and "forget DEVICE" in said
+    carol.say("forget", "No. 3")
+    start_player(server, carol.token, server.folder, "One more")[0].kill()
+
+
+def test_a_queue_whose_tracks_are_missing(house: House) -> None:
+    house.play_in_the_kitchen("a")
+    house.say("pause")
+    house.say("queue", "gone?error=not_found")
+    said = refused(house, 1, "play")
+    assert "its queue has nothing that it can play" in said
 
 
 def test_nothing_to_play(server: Server) -> None:

@@ -41,7 +41,7 @@ def test_a_track_with_escape_sequences_is_drawn_without_them() -> None:
     for drawn in (
         show.status_view(bad, named, 0, width=80),
         show.status_view(state(track_id=None), named, 0, width=80),
-        show.devices_view(named, bad, 0),
+        show.devices_view(named, bad, 0, width=80),
         show.finding_view(EVIL, None, ok=False),
         view,
     ):

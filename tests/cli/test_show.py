@@ -79,7 +79,7 @@ def draw(view: RenderableType, width: int = 80) -> Drawn:
 @pytest.mark.parametrize("width", [80, 60, 120])
 @pytest.mark.parametrize("icons", [True, False])
 def test_devices_one_line_each(width: int, icons: bool) -> None:
-    drawn = draw(show.devices_view(devices(), state(1), NOW, icons=icons), width)
+    drawn = draw(show.devices_view(devices(), state(1), NOW, width=width, icons=icons), width)
     assert drawn.widest <= width
     assert len(drawn.text.splitlines()) == len(NAMES)
     assert "Kitchen" in drawn.text
@@ -89,12 +89,45 @@ def test_devices_one_line_each(width: int, icons: bool) -> None:
         assert "a[bold]b" in drawn.text
 
 
+@pytest.mark.parametrize("width", [40, 50, 59, 60])
+@pytest.mark.parametrize("icons", [True, False])
+def test_devices_keep_their_names_where_it_is_narrow(width: int, icons: bool) -> None:
+    drawn = draw(show.devices_view(devices(), state(1), NOW, width=width, icons=icons), width)
+    assert drawn.widest <= width
+    assert len(drawn.text.splitlines()) == len(NAMES)
+    for name in ("Kitchen", "x" * 7, "音楽", "a[bold]", "🎧 head"):
+        assert name in drawn.text
+    assert "25 days ago" in drawn.text and "100 %" in drawn.text
+    assert ("mobile, guest" in drawn.text) == (width >= 60)
+
+
+def test_names_have_what_presence_does_not_need() -> None:
+    online = [each.model_copy(update={"is_online": True, "name": "n" * 16}) for each in devices()]
+    assert "n" * 16 in draw(show.devices_view(online, None, NOW, width=40), 40).text
+
+
 @pytest.mark.parametrize("place", range(len(NAMES)))
 def test_status_in_three_lines(place: int) -> None:
     drawn = draw(show.status_view(state(place), devices(), 83_000, width=80))
     assert drawn.widest <= 80
     assert len(drawn.text.splitlines()) == 3
     assert "1:23" in drawn.text and "8:18" in drawn.text and "3 of 12" in drawn.text
+
+
+@pytest.mark.parametrize(
+    ("width", "repeat", "wanted"),
+    [
+        (80, RepeatMode.OFF, "volume 60  ·  shuffle off  ·  repeat off  ·  3 of 12"),
+        (60, RepeatMode.OFF, "volume 60  ·  repeat off  ·  3 of 12"),
+        (60, RepeatMode.ALL, "volume 60  ·  repeat all  ·  3 of 12"),
+        (40, RepeatMode.OFF, "volume 60  ·  3 of 12"),
+        (24, RepeatMode.ALL, "3 of 12"),
+    ],
+)
+def test_what_is_off_is_left_out_first(width: int, repeat: RepeatMode, wanted: str) -> None:
+    drawn = draw(show.status_view(state(1, repeat_mode=repeat), devices(), 83_000, width=width), width)
+    assert drawn.widest <= width
+    assert drawn.text.splitlines()[2].endswith(f"…  ·  {wanted}")
 
 
 def test_the_bar_fills() -> None:
@@ -126,7 +159,7 @@ def test_what_is_wrong_is_said() -> None:
 
 
 def test_nothing_to_show() -> None:
-    assert "No devices" in draw(show.devices_view([], None, NOW)).text
+    assert "No devices" in draw(show.devices_view([], None, NOW, width=80)).text
     assert "Nothing" in draw(show.status_view(None, [], 0, width=80)).text
     assert "Nothing" in draw(show.status_view(state(track_id=None, queue=()), devices(), 0, width=80)).text
     assert show.queue_view(state(queue_position=11), rows=5) is None

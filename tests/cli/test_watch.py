@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from cli.conftest import House
-from serving import PROGRAM
+from cli.conftest import House, start_player
+from serving import PROGRAM, serving
 from waiting import until
 
 
@@ -26,7 +26,8 @@ class Screen:
         self._bytes = b""
 
     @property
-    def text(self) -> str:
+    def raw(self) -> bytes:
+        """With the escape sequences."""
         while select.select([self._master], [], [], 0)[0]:
             try:
                 chunk = os.read(self._master, 65536)
@@ -35,11 +36,17 @@ class Screen:
             if not chunk:
                 break
             self._bytes += chunk
-        return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", self._bytes.decode(errors="replace"))
+        return self._bytes
+
+    @property
+    def text(self) -> str:
+        return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", self.raw.decode(errors="replace"))
 
 
 @contextmanager
-def on_a_terminal(house: House, *arguments: str) -> Iterator[tuple[subprocess.Popen[bytes], Screen]]:
+def on_a_terminal(
+    house: House, *arguments: str, lines: int = 24, encoding: str = "utf-8"
+) -> Iterator[tuple[subprocess.Popen[bytes], Screen]]:
     master, slave = os.openpty()
     env = {
         **os.environ,
@@ -47,9 +54,9 @@ def on_a_terminal(house: House, *arguments: str) -> Iterator[tuple[subprocess.Po
         "SOUL_CONNECT_TOKEN": house.token,
         "TERM": "xterm-256color",
         "COLUMNS": "80",
-        "LINES": "24",
+        "LINES": str(lines),
         "PYTHONUTF8": "1",
-        "PYTHONIOENCODING": "utf-8",
+        "PYTHONIOENCODING": encoding,
     }
     program = subprocess.Popen([*PROGRAM, *arguments], env=env, stdin=slave, stdout=slave, stderr=slave)
     os.close(slave)
@@ -81,6 +88,31 @@ def test_on_a_terminal(music: House) -> None:
         assert "Traceback" not in screen.text
 
 
+def test_the_terminal_gets_its_cursor_back_from_sigterm(music: House) -> None:
+    with on_a_terminal(music, "watch") as (program, screen):
+        until(lambda: "first" in screen.text)
+        program.send_signal(signal.SIGTERM)
+        assert program.wait(5) == 0
+        assert screen.raw.rfind(b"\x1b[?25h") > screen.raw.rfind(b"\x1b[?25l") >= 0
+        assert "soul-connect:" not in screen.text
+
+
+def test_a_low_terminal_says_that_the_connection_was_lost(tmp_path: Path) -> None:
+    with serving(tmp_path) as server:
+        server.add_user("alice")
+        token = server.token("alice")
+        player, device = start_player(server, token, tmp_path, "Kitchen")
+        try:
+            house = House(server, token, {"Kitchen": player}, {"Kitchen": device})
+            house.play_in_the_kitchen(*(f"{number}?duration_ms=300000" for number in range(8)))
+            with on_a_terminal(house, "watch", lines=8) as (_, screen):
+                until(lambda: "Next" in screen.text)
+                server.kill()
+                until(lambda: "connection was lost" in screen.text, seconds=30)
+        finally:
+            player.kill()
+
+
 def test_costs_little(music: House) -> None:
     with on_a_terminal(music, "watch") as (program, screen):
         until(lambda: "first" in screen.text)
@@ -105,6 +137,24 @@ def test_in_a_pipe(music: House) -> None:
         assert not watching.errors
     finally:
         watching.kill()
+
+
+@pytest.mark.parametrize("more", [(), ("--json",)])
+def test_whoever_reads_may_go(music: House, more: tuple[str, ...]) -> None:
+    env = {**os.environ, **music.server.env, "SOUL_CONNECT_TOKEN": music.token}
+    with subprocess.Popen(
+        [*PROGRAM, "watch", *more], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as watching:
+        assert watching.stdout is not None and watching.stderr is not None
+        try:
+            assert watching.stdout.readline()
+            watching.stdout.close()
+            music.ask(lambda client: client.pause())
+            music.ask(lambda client: client.play())
+            assert watching.wait(10) == 0
+            assert watching.stderr.read() == ""
+        finally:
+            watching.kill()
 
 
 def test_as_json(music: House) -> None:
@@ -132,3 +182,26 @@ def test_devices_and_status_on_a_terminal(music: House) -> None:
     with on_a_terminal(music, "status") as (program, screen):
         assert program.wait(15) == 0
         assert "▶ first" in screen.text and "5:00" in screen.text
+
+
+@pytest.mark.parametrize("command", ["devices", "status"])
+def test_an_encoding_without_our_signs_is_no_end(music: House, tmp_path: Path, command: str) -> None:
+    player, _ = start_player(music.server, music.token, tmp_path, "Küche")
+    try:
+        music.say("transfer", "Küche")
+        with on_a_terminal(music, command, encoding="ascii") as (program, screen):
+            assert program.wait(15) == 0
+            assert "K?che" in screen.text
+        env = {**os.environ, **music.server.env, "SOUL_CONNECT_TOKEN": music.token}
+        done = subprocess.run(
+            [*PROGRAM, command],
+            env={**env, "PYTHONIOENCODING": "ascii"},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert "K?che" in done.stdout and not done.stderr
+    finally:
+        player.kill()
+        music.say("transfer", "Kitchen")
+        music.say("forget", "Küche")

@@ -101,7 +101,9 @@ def user_list(*, data_dir: DataDir = None) -> None:
     with accounts_of(data_dir) as accounts:
         users = accounts.users()
     if not users:
-        _say("There are no users yet; `soul-connect user add NAME` makes one.")
+        # Said with the place: a mistyped directory is made like any other.
+        where = find_data_dir(data_dir)
+        _say(f"There are no users in {where} yet; `soul-connect user add NAME` makes one.")
     width = max((len(user.name) for user in users), default=0)
     for user in users:
         login = "password" if user.has_password else "no password"

@@ -2,6 +2,7 @@
 
 import atexit
 import gc
+import io
 import os
 import sys
 from importlib import import_module
@@ -11,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from soul_connect.cli import grammar
-from soul_connect.cli.exits import end_with
+from soul_connect.cli.exits import end_with, is_closed_pipe
 
 MODULES: Final = (
     "look",
@@ -85,11 +86,14 @@ def main() -> int:
     # At its end a process gives everything back at once: looking for garbage first would take
     # 50 ms, until the prompt is back.
     atexit.register(gc.freeze)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # Where an encoding lacks a letter of somebody's device, a `?` is better than no answer.
+        sys.stdout.reconfigure(errors="replace")
     try:
         result = build(modules_for(sys.argv[1:]))(prog_name="soul-connect", standalone_mode=False)
         sys.stdout.flush()
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 (the last one who can say it kindly)
-        if isinstance(error, BrokenPipeError):
+        if is_closed_pipe(error):
             # Whoever read our output has gone: the flush at exit must not complain.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return end_with(error)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from soul_connect.address import Address, parse_url, trust
-from soul_connect.cli.exits import CliError, Exit, explain
+from soul_connect.cli.exits import RENEWAL, CliError, Exit, explain
 from soul_connect.cli.link import Server, knock
 from soul_connect.cli.probe import speaks_mqtt
 from soul_connect.cli.tokens import token_dates
@@ -125,9 +125,8 @@ async def _broker(address: Address, settings: "ClientSettings") -> Finding:
 def _token_dates(token: str) -> Finding:
     issued, expires = token_dates(token)
     now = time.time()
-    again = "`soul-connect login URL` gets a new one."
     if expires is not None and expires <= now:
-        return Finding("token", False, f"The token expired on {_day(expires)}.", again, Exit.REFUSED)
+        return Finding("token", False, f"The token expired on {_day(expires)}.", RENEWAL, Exit.REFUSED)
     if issued is not None and issued > now + 60:
         return Finding(
             "token",
@@ -139,7 +138,7 @@ def _token_dates(token: str) -> Finding:
     if expires is None:
         return Finding("token", True, "The token has no end.")
     soon = expires - now < _SOON
-    return Finding("token", True, f"The token is valid until {_day(expires)}.", again if soon else None)
+    return Finding("token", True, f"The token is valid until {_day(expires)}.", RENEWAL if soon else None)
 
 
 async def _connection(settings: "ClientSettings", token: str) -> AsyncIterator[Finding]:

@@ -23,6 +23,10 @@ class Exit(IntEnum):
     INTERRUPTED = 130
 
 
+RENEWAL = "A new one comes from `soul-connect login URL`, or from `soul-connect token NAME` on the server."
+"""What to do where a token is refused, or ends."""
+
+
 class CliError(Exception):
     """The command ends here: the text is one sentence, what happened and what to do."""
 
@@ -56,13 +60,20 @@ def end_with(error: BaseException) -> int:
     return code
 
 
+def is_closed_pipe(error: BaseException) -> bool:
+    """Whether whoever read our output has gone; a task group wraps what ended it."""
+    if isinstance(error, BaseExceptionGroup):
+        return error.subgroup(BrokenPipeError) is not None
+    return isinstance(error, BrokenPipeError)
+
+
 def explain(error: BaseException) -> tuple[Exit, str]:
     """The exit code and the sentence for an error; the sentence may be empty."""
     if isinstance(error, CliError):
         return error.code, str(error)
     if isinstance(error, KeyboardInterrupt) or type(error).__name__ == "Abort":
         return Exit.INTERRUPTED, ""
-    if isinstance(error, BrokenPipeError):
+    if is_closed_pipe(error):
         return Exit.DONE, ""
     if type(error).__name__ == "NoArgsIsHelpError":
         return Exit.USAGE, str(error)
@@ -89,7 +100,12 @@ def _explain_ours(error: BaseException) -> tuple[Exit, str]:
         case errors.TokenRefusedError():
             return Exit.REFUSED, (
                 "The server refused the token: it has expired or was revoked, or this device was forgotten. "
-                "`soul-connect login URL` gets a new one."
+                + RENEWAL
+            )
+        case errors.DeviceLimitError():
+            return Exit.REJECTED, (
+                "All device places are taken: `soul-connect devices` lists yours, "
+                "and `soul-connect forget DEVICE` frees a place."
             )
         case errors.LinkError():
             return Exit.REJECTED, one_line(str(error))
@@ -141,7 +157,7 @@ _SENTENCES: dict[str, tuple[Exit, str]] = {
     "device_not_found": (Exit.REJECTED, "There is no such device; `soul-connect devices` lists yours."),
     "unsupported": (
         Exit.REJECTED,
-        "That device cannot do this: it plays no music, or has none queued (`soul-connect queue FILE`).",
+        "That device plays no music, or its queue has nothing that it can play (`soul-connect queue FILE`).",
     ),
     "transfer_failed": (Exit.REJECTED, "The music could not be handed over; it stays where it was."),
     "unavailable": (Exit.REJECTED, "The server cannot save anything at the moment; try again later."),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from soul_connect.cli.exits import CliError, Exit
+from soul_connect.cli.exits import RENEWAL, CliError, Exit
 from soul_connect.cli.plain import plain
 
 if TYPE_CHECKING:
@@ -57,9 +57,7 @@ class Server:
         try:
             read_token(settings.token)
         except ValueError as error:
-            raise CliError(
-                Exit.REFUSED, f"The token is of no use: {error}. `soul-connect login URL` gets a new one."
-            ) from None
+            raise CliError(Exit.REFUSED, f"The token is of no use: {error}. {RENEWAL}") from None
         return settings, settings.token
 
 

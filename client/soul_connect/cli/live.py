@@ -1,6 +1,8 @@
 """`watch`: what plays, as it changes."""
 
 import asyncio
+import contextlib
+import signal
 from collections.abc import AsyncIterator, Callable, Coroutine
 from json import dumps
 from typing import TYPE_CHECKING, Any
@@ -21,6 +23,7 @@ _FRAME_SECONDS = 0.25
 """How often a running bar is drawn: a bar of 60 cells moves less often than that."""
 
 _NEXT_ROWS = 5
+_LOST = "The connection was lost; it is tried again."
 
 
 async def watch_terminal(client: "ConnectClient", console: Console) -> None:
@@ -70,7 +73,7 @@ async def watch_lines(client: "ConnectClient") -> None:
     async def online() -> None:
         async for is_online in client.subscribe_online():
             if not is_online:
-                lines.put_nowait("The connection was lost; it is tried again.")
+                lines.put_nowait(_LOST)
 
     async with asyncio.TaskGroup() as group:
         for task in (states(), notices(), online()):
@@ -120,14 +123,18 @@ def _view(client: "ConnectClient", console: Console, notice: list[str]) -> Rende
     parts: list[RenderableType] = [
         show.status_view(client.state, client.devices, client.position_ms(), width=console.width, icons=icons)
     ]
+    # Here, and not at the end: a low terminal shows no more than the beginning.
+    if not client.is_online:
+        parts.append(Text(_LOST, style="yellow"))
+    elif notice:
+        parts.append(Text(plain(notice[0]), style="yellow"))
     coming = show.queue_view(client.state, rows=_NEXT_ROWS)
     if coming is not None:
         parts += [Text(""), coming]
-    parts += [Text(""), show.devices_view(client.devices, client.state, now_ms, icons=icons)]
-    if not client.is_online:
-        parts += [Text(""), Text("The connection was lost; it is tried again.", style="yellow")]
-    elif notice:
-        parts += [Text(""), Text(plain(notice[0]), style="yellow")]
+    parts += [
+        Text(""),
+        show.devices_view(client.devices, client.state, now_ms, width=console.width, icons=icons),
+    ]
     return Group(*parts)
 
 
@@ -137,16 +144,21 @@ async def _note(source: AsyncIterator[Any], note: Callable[[], None]) -> None:
 
 
 async def until_closed(client: "ConnectClient", watching: Coroutine[Any, Any, None]) -> None:
-    """Watch until the client ends for good.
+    """Watch until the client ends for good, or SIGTERM.
 
     Raises:
         LinkError: what ended it.
     """
-    tasks = {asyncio.ensure_future(watching), asyncio.ensure_future(client.wait_closed())}
+    shown = asyncio.ensure_future(watching)
+    tasks = {shown, asyncio.ensure_future(client.wait_closed())}
+    with contextlib.suppress(NotImplementedError):  # Windows has no such signal
+        # The terminal gets its cursor back.
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, shown.cancel)
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
-            task.result()
+            if not task.cancelled():
+                task.result()
     finally:
         for task in tasks:
             task.cancel()

@@ -38,7 +38,11 @@ def devices(json: Json = False, url: Url = None, token: Token = None, ca: Ca = N
 
         console = show.terminal()
         if console.is_terminal:
-            console.print(show.devices_view(client.devices, state, now_ms, icons=show.icons_fit(console)))
+            console.print(
+                show.devices_view(
+                    client.devices, state, now_ms, width=console.width, icons=show.icons_fit(console)
+                )
+            )
         else:
             for line in show.devices_lines(client.devices, state, now_ms):
                 say(line)

@@ -53,7 +53,7 @@ def player(
         bool,
         typer.Option(
             "--only-library",
-            help="Play nothing else: no web address and no path, whoever, a guest too, puts it in the queue.",
+            help="Play nothing else: no web address and no path, whoever queued it, guests too.",
         ),
     ] = False,
     volume: Annotated[

@@ -94,25 +94,16 @@ def provision(
     Example: soul-connect provision pocket --name Pocket --wifi home
     """
     settings = ServerSettings.load(config, {"data_dir": data_dir, "tls_port": port})
-    running = find_running(settings.data_dir) if port is None else None
-    tls_port = settings.tls_port if running is None else running.tls_port
-    title = _device_name(name)
-    if not 0 < len(wifi.encode()) <= SSID_BYTES:
-        raise CliError(Exit.USAGE, "--wifi is the name of a network: 1 to 32 bytes.")
-    if library is not None and ("://" not in library or "{id}" not in library):
-        raise CliError(Exit.USAGE, "--library is an address with {id} in it, as http://nas/{id}.wav.")
-    if not tls_port:
-        raise CliError(Exit.USAGE, "The server's TLS port is off; a player connects by TLS: --port.")
+    title, tls_port = _device_name(name), _tls_port(settings, port)
+    _check(wifi, library)
     old = _known(folder / CONFIG)
-    trusted, place = _authority(settings, authority, host)
-    password = _password(wifi, from_stdin=password_stdin)
-    device = old.get("device") or str(uuid.uuid4())
+    lifetime = parse_ttl(ttl)
     with accounts_of(settings.data_dir) as accounts:
         owner = user or _only_user([one.name for one in accounts.users()])
-        lifetime = parse_ttl(ttl)
+        trusted, place = _authority(settings, authority, host)
+        password = _password(wifi, from_stdin=password_stdin)
+        device = old.get("device") or str(uuid.uuid4())
         issued = accounts.issue(owner, device=device, ttl=lifetime)
-    key = old.get("update_key") or secrets.token_hex(32)
-    kept = {word: old.get(word, WIRING[word]) for word in WIRING}
     made = {
         **old,
         "name": title,
@@ -124,12 +115,12 @@ def provision(
         "ca": AUTHORITY,
         "wifi": {"ssid": wifi, "password": password},
         "library": library or old.get("library", "{id}"),
-        **kept,
-        "update_key": key,
+        **{word: old.get(word, WIRING[word]) for word in WIRING},
+        "update_key": old.get("update_key") or secrets.token_hex(32),
     }
     # In UTF-8, without escapes: MicroPython makes no letter of the two halves that JSON writes for an emoji.
     text = json.dumps(made, indent=2, ensure_ascii=False) + "\n"
-    _write(folder, {CONFIG: text, AUTHORITY: trusted, UPDATE_KEY: key + "\n"})
+    _write(folder, {CONFIG: text, AUTHORITY: trusted, UPDATE_KEY: made["update_key"] + "\n"})
     if as_json:
         facts = {"folder": str(folder), "files": [CONFIG, AUTHORITY, UPDATE_KEY], "device_id": device}
         facts |= {"name": title, "user": owner, "host": place, "port": tls_port}
@@ -137,6 +128,22 @@ def provision(
     else:
         copy = f"mpremote fs cp {folder / CONFIG} {folder / AUTHORITY} :"
         print(f"{title} is ready in {folder}. Copy it onto the player: {copy}", file=sys.stderr)  # noqa: T201
+
+
+def _check(wifi: str, library: str | None) -> None:
+    if not 0 < len(wifi.encode()) <= SSID_BYTES:
+        raise CliError(Exit.USAGE, "--wifi is the name of a network: 1 to 32 bytes.")
+    if library is not None and ("://" not in library or "{id}" not in library):
+        raise CliError(Exit.USAGE, "--library is an address with {id} in it, as http://nas/{id}.wav.")
+
+
+def _tls_port(settings: ServerSettings, given: int | None) -> int:
+    """Where the player connects; where a server runs, that one's port unless another was given."""
+    running = find_running(settings.data_dir) if given is None else None
+    port = settings.tls_port if running is None else running.tls_port
+    if not port:
+        raise CliError(Exit.USAGE, "The server's TLS port is off; a player connects by TLS: --port.")
+    return port
 
 
 def _device_name(name: str) -> str:

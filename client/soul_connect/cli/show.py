@@ -13,6 +13,11 @@ from soul_connect.titles import title
 from soul_protocol.models import Device, PlaybackState
 
 MAX_WIDTH = 80
+_NARROW = 60
+"""Below it there is no room for what a device is beside its name."""
+
+_NAME_CELLS = 8
+"""What a name keeps, however narrow it gets."""
 
 _REASONS = {
     "device_offline": "Paused because the device went offline.",
@@ -32,19 +37,22 @@ def icons_fit(console: Console) -> bool:
 
 
 def devices_view(
-    devices: Sequence[Device], state: PlaybackState | None, now_ms: int, *, icons: bool = True
+    devices: Sequence[Device], state: PlaybackState | None, now_ms: int, *, width: int, icons: bool = True
 ) -> RenderableType:
     """All devices, the active one first and marked."""
     if not devices:
         return Text("No devices yet. `soul-connect player` makes this computer one.", style="dim")
     active = state.device_id if state is not None else None
+    narrow = width < _NARROW
+    presences = {device.id: _presence(device, now_ms, short=narrow) for device in devices}
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     # The name gives way; everything else is short and always whole.
     table.add_column(no_wrap=True, min_width=4 if icons else 1)
-    table.add_column(max_width=28)
-    table.add_column(no_wrap=True, min_width=max(len(_kind(device)) for device in devices))
+    table.add_column(min_width=_NAME_CELLS, max_width=28)
+    if not narrow:
+        table.add_column(no_wrap=True, min_width=max(len(_kind(device)) for device in devices))
     table.add_column(no_wrap=True, min_width=5, justify="right")
-    table.add_column(no_wrap=True, min_width=len("last seen 30 days ago"))
+    table.add_column(no_wrap=True, min_width=max(len(each) for each in presences.values()))
     for device in _ordered(devices, active):
         is_active = device.id == active
         mark = Text("▶" if icons else ">", style="green") if is_active else Text(" ")
@@ -54,9 +62,9 @@ def devices_view(
         table.add_row(
             mark,
             Text(plain(device.name), style=style, no_wrap=True, overflow="ellipsis"),
-            Text(_kind(device), style="dim"),
+            *([] if narrow else [Text(_kind(device), style="dim")]),
             Text(_percent(device), style="" if device.is_online else "dim"),
-            _presence(device, now_ms),
+            presences[device.id],
         )
     return table
 
@@ -93,7 +101,7 @@ def status_view(
         what = f"Nothing is queued on {plain(place)}." if place else "Nothing is playing."
         return Text(f"{what}\nTo begin: soul-connect queue FILE --on DEVICE", style="dim")
     lines: list[RenderableType] = [_headline(state, icons), _progress(state, position_ms, width, icons)]
-    lines.append(_footline(state, name_of(state.device_id, devices), width))
+    lines.append(_footline(state, name_of(state.device_id, devices), width, icons))
     if state.error is not None:
         text = f"Could not play {title(state.error.track_id)} ({state.error.code})."
         lines.append(Text(plain(text), style="red"))
@@ -189,19 +197,27 @@ def _progress(state: PlaybackState, position_ms: int, width: int, icons: bool) -
     return text
 
 
-def _footline(state: PlaybackState, place: str | None, width: int) -> Text:
-    facts = [
+def _footline(state: PlaybackState, place: str | None, width: int, icons: bool) -> Text:
+    name = plain(place or "no device")
+    volume, *modes = (
         f"volume {round(state.volume * 100)}",
         f"shuffle {'on' if state.shuffle else 'off'}",
         f"repeat {state.repeat_mode}",
-        _queue_place(state),
-    ]
-    rest = "  ·  ".join(facts)
-    room = max(8, min(width, MAX_WIDTH) - cell_len(rest) - 8)
-    name = plain(place or "no device")
+    )
+    facts = [volume, *modes, _queue_place(state)]
+    between = "  ·  " if icons else "  -  "
+
+    def room() -> int:
+        return min(width, MAX_WIDTH) - 2 - sum(len(between) + len(fact) for fact in facts)
+
+    # Where it is narrow, what is off says the least; the place in the queue always stays.
+    for fact in (*sorted(modes, key=lambda mode: not mode.endswith(" off")), volume):
+        if room() < min(cell_len(name), _NAME_CELLS):
+            facts.remove(fact)
+    cells = max(_NAME_CELLS, room())
     text = Text("  ", no_wrap=True, overflow="ellipsis")
-    text.append(name if cell_len(name) <= room else f"{set_cell_size(name, room - 1)}…", style="cyan")
-    text.append(f"  ·  {rest}", style="dim")
+    text.append(name if cell_len(name) <= cells else f"{set_cell_size(name, cells - 1)}…", style="cyan")
+    text.append("".join(between + fact for fact in facts), style="dim")
     return text
 
 
@@ -230,7 +246,7 @@ def _percent(device: Device) -> str:
     return f"{round(device.volume * 100)} %" if device.volume is not None else ""
 
 
-def _presence(device: Device, now_ms: int) -> Text:
+def _presence(device: Device, now_ms: int, *, short: bool = False) -> Text:
     if device.is_online:
         return Text("online", style="green")
-    return Text(f"last seen {ago(device.last_seen, now_ms)}", style="dim")
+    return Text(f"{'' if short else 'last seen '}{ago(device.last_seen, now_ms)}", style="dim")

@@ -61,7 +61,9 @@ def program(tmp_path: Path) -> Program:
 
 
 def test_accounts_come_and_go(program: Program) -> None:
-    assert program.out("user", "list") == ""
+    empty = program.run("user", "list")
+    assert (empty.returncode, empty.stdout) == (0, "")
+    assert str(program.data) in empty.stderr  # where it looked: the name may be mistyped
     program.out("user", "add", "alice", "--password-stdin", typed="sésame\n")
     program.out("user", "add", "bob")
     assert program.out("user", "list") == (
