@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from soul_broker.errors import SoulBrokerError
-from soul_broker.private_file import write_privately
+from soul_protocol.private_file import write_privately
 
 LONGEST_LIFETIME: Final = 3_660 * 86_400
 """Seconds that a token may live: how long a revocation is remembered where no end is known."""
