@@ -1,6 +1,6 @@
 """Writes `soul/contract.py` from `soul_protocol`, and `package.json`; `--check` compares them.
 
-The firmware has no room for pydantic: it gets the topics, the numbers it uses, and of each message
+The firmware has no room for pydantic: it gets the topics and numbers it uses, and of each message
 that it reads the fields with a letter that says what belongs there. `package.json` names the device's
 files for MicroPython's package manager, mip.
 """
@@ -12,16 +12,25 @@ from typing import Any, Final
 
 from soul_protocol import commands, down, limits, models, topics
 from soul_protocol.errors import Code
+from soul_protocol.topics import AllChannel, DownChannel, UpChannel
 from soul_protocol.wire import Wire
 
 PAGE: Final = Path(__file__).parent / "soul" / "contract.py"
 PACKAGE: Final = Path(__file__).parent / "package.json"
 
+UP: Final = (
+    UpChannel.REGISTER, UpChannel.WILL, UpChannel.DISCONNECT, UpChannel.PING, UpChannel.QUERY,
+    UpChannel.COMMAND, UpChannel.TRANSFER, UpChannel.STATE, UpChannel.OUTCOME,
+)  # fmt: skip
+
+DOWN: Final = (DownChannel.EXECUTE, DownChannel.REPLY)
+
+ALL: Final = (AllChannel.POSITION, AllChannel.EVENT)
+
 NUMBERS: Final = (
-    "PROTOCOL_VERSION", "TRACK_ID_CHARACTERS", "NAME_CHARACTERS", "REPORTED_IDS", "SAFE_INTEGER",
-    "KEEPALIVE_SECONDS", "PING_EVERY", "REGISTER_REPEAT", "REGISTER_REPEAT_MAX", "REREGISTER_SPREAD",
-    "DISPLACED_WITHIN", "DISPLACED_TIMES", "COMMAND_LIFETIME", "PREVIOUS_RESTARTS_AFTER", "TICK_EVERY",
-    "PREPARED_DROPPED_AFTER",
+    "PROTOCOL_VERSION", "TRACK_ID_CHARACTERS", "REPORTED_IDS", "SAFE_INTEGER", "PING_EVERY",
+    "REGISTER_REPEAT", "REGISTER_REPEAT_MAX", "REREGISTER_SPREAD", "DISPLACED_WITHIN", "DISPLACED_TIMES",
+    "COMMAND_LIFETIME", "PREVIOUS_RESTARTS_AFTER", "TICK_EVERY", "PREPARED_DROPPED_AFTER",
 )  # fmt: skip
 
 CODES: Final = (
@@ -109,13 +118,9 @@ def _table(name: str, kinds: tuple[type[Wire], ...]) -> list[str]:
 def render() -> str:
     """The text of `soul/contract.py`."""
     lines = [HEAD, f'PREFIX = "{topics.PREFIX}"', f'COORDINATOR = "{topics.COORDINATOR}"', ""]
-    for kind, channels in (
-        ("UP", topics.UpChannel),
-        ("DOWN", topics.DownChannel),
-        ("ALL", topics.AllChannel),
-    ):
-        lines += [f'{kind}_{channel.name} = "{channel}"' for channel in channels]
-        lines.append("")
+    lines += [f'UP_{channel.name} = "{channel}"' for channel in UP] + [""]
+    lines += [f'DOWN_{channel.name} = "{channel}"' for channel in DOWN] + [""]
+    lines += [f'ALL_{channel.name} = "{channel}"' for channel in ALL] + [""]
     lines += [f"{name} = {getattr(limits, name):_}" for name in NUMBERS] + [""]
     lines += [f'{code.name} = "{code}"' for code in CODES] + [""]
     lines += [

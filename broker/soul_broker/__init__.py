@@ -17,7 +17,6 @@ The way of the data, and where it is:
     timers, statistics, settings  deadlines, numbers, bounds; sys_topics: the numbers as `$SYS`
     listeners, secure             ports, and TLS in front of them; allocator: its memory
     certificates, tls_context     our own authority and certificate; which one is shown
-    private_file                  how both of them and the revocations reach the disk
     server                        `SoulBroker`: all of it as an amqtt broker
     gateway, amqtt_gateway        amqtt's plugins, asked and told
     plugins                       our rules as plugins for a stock amqtt broker

@@ -51,3 +51,29 @@ class TrustedProxies:
         except ValueError:
             return False
         return any(address in network for network in self._networks)
+
+    def client(self, peer: str, forwarded: Iterable[str]) -> str:
+        """Whose connection it is, as a peer: `peer` itself, or who it was made for by way of proxies.
+
+        `forwarded` is every `X-Forwarded-For` header. Each proxy appends whom it was called by, so the
+        client is the last who is no proxy; what stands before was written by the client, and may be a lie.
+        """
+        hops = [hop for header in forwarded for hop in header.split(",")]
+        while hops and host_of(peer) in self:
+            hop = _hop(hops.pop().strip())
+            if hop is None:
+                break
+            peer = hop
+        return peer
+
+
+def _hop(text: str) -> str | None:
+    """What a proxy wrote, as a peer; its port is only sometimes there, and says nothing."""
+    if text.startswith("["):
+        text = text[1:].partition("]")[0]
+    elif text.count(":") == 1:
+        text = text.partition(":")[0]
+    try:
+        return f"[{ipaddress.ip_address(text)}]:0"
+    except ValueError:
+        return None

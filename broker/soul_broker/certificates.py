@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from soul_broker.errors import CertificateError
-from soul_broker.private_file import own_like, write_privately
+from soul_protocol.private_file import own_like, write_privately
 
 AUTHORITY_DAYS: Final = 3_650
 SERVER_DAYS: Final = 825

@@ -194,10 +194,11 @@ class HttpPort(asyncio.Protocol):
 
     def _upgrade(self, transport: asyncio.Transport, head: bytes, rest: bytes) -> None:
         settings = self._hub.settings
-        accepted, answer, forwarded = accept(
+        accepted, answer, peer = accept(
             head,
             lambda origin, hosts: origin_allowed(origin, hosts, settings.allowed_origins),
-            trusted=host_of(self.peer) in self._hub.proxies,
+            peer=self.peer,
+            proxies=self._hub.proxies,
         )
         transport.write(answer)
         if accepted is None:
@@ -205,7 +206,7 @@ class HttpPort(asyncio.Protocol):
             return
         self._transport = None
         self._hub.handed_over(self)
-        link = WebSocketLink(self._hub, self.gate, accepted, self.peer if forwarded is None else forwarded)
+        link = WebSocketLink(self._hub, self.gate, accepted, peer)
         transport.set_protocol(link)
         link.connection_made(transport)
         if rest:

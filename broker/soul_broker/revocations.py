@@ -9,6 +9,11 @@ coordinator's are) counts if it is of a later ms than the deletion. One dated to
 have been issued just before a deletion in that second or just after: it is refused, since a
 deletion that a token survives is worse than a new token that must be asked for again. Who
 issues such tokens may date one to the next second (`TokenVerifier` takes that).
+
+Of a user's devices the last 256 deletions are kept. Which devices the earlier ones were of is
+forgotten, and everything that was issued to this user up to the latest of those is refused: more
+than was asked for, but never a token that is newer than a deletion with 256 later ones after it.
+So whoever registers and deletes fresh device ids for ever, on one token, ends by locking it out.
 """
 
 import hashlib
@@ -18,10 +23,16 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from soul_broker.errors import SoulBrokerError
-from soul_broker.private_file import write_privately
+from soul_protocol.private_file import write_privately
 
 LONGEST_LIFETIME: Final = 3_660 * 86_400
 """Seconds that a token may live: how long a revocation is remembered where no end is known."""
+
+DEVICES_KEPT: Final = 256
+"""Deletions of a user's devices that are kept one by one."""
+
+_ALL: Final = ""
+"""In place of a device's hash: whatever the device."""
 
 _VERSION: Final = 2
 _NAMED: Final = 1
@@ -62,7 +73,7 @@ class Revocations:
         self._tokens: dict[str, int] = {}
         self.saved = True
         """Whether `save` has nothing to do."""
-        # By the hash of the user, then by that of the device or "": when, and until when it matters.
+        # By the hash of the user, then by that of the device or `_ALL`: when, and until when it matters.
         self._deleted: dict[str, dict[str, tuple[float, int]]] = {}
         if path is not None and path.exists():
             self._load(path)
@@ -83,6 +94,7 @@ class Revocations:
         known, _ = places.get(place, (0.0, 0))
         moment = int(now * 1_000) if at is None else at
         places[place] = (max(known, moment / 1_000), int(now) + LONGEST_LIFETIME)
+        _bound(places)
         self.saved = False
 
     def refuses(self, token: Revocable, client_id: str) -> bool:
@@ -112,6 +124,8 @@ class Revocations:
                 places[str(device)] = (float(at), int(until))
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise SoulBrokerError(f"the revocations in {path} cannot be read: {error}") from error
+        for places in self._deleted.values():
+            _bound(places)  # an earlier version kept any number
         self._prune()
 
     def _prune(self) -> None:
@@ -147,5 +161,15 @@ class Revocations:
         write_privately(path, json.dumps(content).encode())
 
 
+def _bound(places: dict[str, tuple[float, int]]) -> None:
+    """Put one deletion of everything in place of the oldest ones of devices, where there are too many."""
+    if len(places) <= DEVICES_KEPT:
+        return
+    devices = sorted(places.keys() - {_ALL}, key=places.__getitem__)
+    for place in devices[:-DEVICES_KEPT]:
+        (at, until), (known, ends) = places.pop(place), places.get(_ALL, (0.0, 0))
+        places[_ALL] = (max(at, known), max(until, ends))
+
+
 def _hash(name: str | None) -> str:
-    return "" if name is None else hashlib.sha256(name.encode()).hexdigest()
+    return _ALL if name is None else hashlib.sha256(name.encode()).hexdigest()

@@ -6,7 +6,6 @@ deflate costs more memory than a connection of ours.
 """
 
 import asyncio
-import ipaddress
 import logging
 from collections.abc import Callable
 from typing import Final, cast
@@ -17,6 +16,7 @@ from websockets.protocol import OPEN
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
+from soul_broker.addresses import TrustedProxies, host_of
 from soul_broker.connection import Connection
 from soul_broker.endpoint import Gate
 from soul_broker.hub import Hub
@@ -38,18 +38,23 @@ _quiet.propagate = False
 
 
 def accept(
-    head: bytes, origin_allowed: Callable[[str | None, list[str]], bool], *, trusted: bool
-) -> tuple[ServerProtocol | None, bytes, str | None]:
+    head: bytes,
+    origin_allowed: Callable[[str | None, list[str]], bool],
+    *,
+    peer: str,
+    proxies: TrustedProxies,
+) -> tuple[ServerProtocol | None, bytes, str]:
     """Answer the opening handshake.
 
     Args:
         head: the whole request, to its empty line.
         origin_allowed: judges the Origin header against the hosts that the request was for.
-        trusted: whether X-Forwarded-Host and X-Forwarded-For are believed.
+        peer: the socket's other end.
+        proxies: whose X-Forwarded-Host and X-Forwarded-For are believed.
 
     Returns:
-        The protocol, or None where it is refused; the answer's bytes; the client's address
-        where a trusted proxy told it.
+        The protocol, or None where it is refused; the answer's bytes; the client as a peer, which
+        is another than the socket's where a trusted proxy told it.
     """
     protocol = ServerProtocol(
         subprotocols=[Subprotocol("mqtt")], extensions=None, max_size=_FRAME_BYTES_BEFORE, logger=_quiet
@@ -57,15 +62,12 @@ def accept(
     protocol.receive_data(head)
     requests = [event for event in protocol.events_received() if isinstance(event, Request)]
     if not requests:
-        return None, _BAD_REQUEST, None
+        return None, _BAD_REQUEST, peer
     headers = requests[0].headers
     hosts = headers.get_all("Host")
-    forwarded = None
-    if trusted:
+    if host_of(peer) in proxies:
         hosts += [host.strip() for value in headers.get_all("X-Forwarded-Host") for host in value.split(",")]
-        chain = [each.strip() for value in headers.get_all("X-Forwarded-For") for each in value.split(",")]
-        # The last one is what the proxy itself saw.
-        forwarded = _forwarded(chain[-1]) if chain else None
+        peer = proxies.client(peer, headers.get_all("X-Forwarded-For"))
     origins = headers.get_all("Origin")
     if len(origins) > 1 or not origin_allowed(origins[0] if origins else None, hosts):
         response = protocol.reject(403, "This page may not connect.\n")
@@ -74,17 +76,10 @@ def accept(
             response = protocol.accept(requests[0])
         except UnicodeEncodeError:
             # It quotes a bad header in its answer, and cannot quote bytes that are no text.
-            return None, _BAD_REQUEST, None
+            return None, _BAD_REQUEST, peer
     protocol.send_response(response)
     answer = b"".join(protocol.data_to_send())
-    return (protocol if protocol.state is OPEN else None), answer, forwarded
-
-
-def _forwarded(address: str) -> str | None:
-    try:
-        return f"[{ipaddress.ip_address(address)}]:0"
-    except ValueError:
-        return None
+    return (protocol if protocol.state is OPEN else None), answer, peer
 
 
 class WebSocketLink(SocketLink):

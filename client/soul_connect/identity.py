@@ -6,9 +6,8 @@ import json
 import uuid
 from dataclasses import dataclass, field
 
-from soul_protocol import roles
 from soul_protocol.models import Capabilities, DeviceDescription, DeviceType
-from soul_protocol.roles import Role, Scope
+from soul_protocol.roles import Identity, Role, Scope, grant_for
 from soul_protocol.topics import (
     COORDINATOR,
     AllChannel,
@@ -61,7 +60,7 @@ def read_token(token: str) -> TokenFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
+class DeviceIdentity:
     """A user's device: its topics, and how it describes itself.
 
     `device_id` of an observer names nothing on the wire but its MQTT client id.
@@ -98,8 +97,8 @@ class Identity:
         """Whether the token lets this client speak there."""
         if self.role is Role.DEVICE:
             return True
-        who = roles.Identity(self.user, self.role, self.device_id, self.scope)
-        return self.topic(channel) in roles.grant_for(who).publish
+        who = Identity(self.user, self.role, self.device_id, self.scope)
+        return self.topic(channel) in grant_for(who).publish
 
 
 def identify(
@@ -111,7 +110,7 @@ def identify(
     capabilities: Capabilities,
     volume: float | None,
     ephemeral: bool,
-) -> Identity:
+) -> DeviceIdentity:
     """The identity that a token and the program's own words make up.
 
     The device id is the one given, else the token's; an ephemeral client or an observer
@@ -130,7 +129,7 @@ def identify(
         raise ValueError("a device_id is a UUID in lower case")
     if facts.device is not None and facts.device != device:
         raise ValueError("the token belongs to another device")
-    return Identity(
+    return DeviceIdentity(
         user=facts.user,
         role=facts.role,
         device_id=device,

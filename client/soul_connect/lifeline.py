@@ -19,7 +19,7 @@ from soul_connect.errors import LinkError, NotConnectedError, UnreachableError
 from soul_connect.link import (
     GOODBYE_WITHIN,
     Dial,
-    Inbox,
+    Incoming,
     Link,
     LinkLost,
     LinkRefused,
@@ -271,7 +271,7 @@ class Lifeline:
             with contextlib.suppress(LinkLost):
                 await link.publish(goodbye.topic, goodbye.payload, goodbye.qos, within=GOODBYE_WITHIN)
 
-    def _hear(self, message: Inbox) -> None:
+    def _hear(self, message: Incoming) -> None:
         topic, payload = message.topic, message.payload
         self.apply(self._session.received(topic, payload, now=self.now(), retained=message.retained))
 

@@ -9,7 +9,7 @@ from typing import Any, Final, Protocol
 
 from soul_connect.address import Address
 from soul_connect.errors import CertificateError, LinkError, TokenRefusedError, UnreachableError
-from soul_connect.identity import Identity
+from soul_connect.identity import DeviceIdentity
 from soul_protocol.topics import UpChannel
 
 ACK_WITHIN: Final = 4.0
@@ -75,7 +75,7 @@ def lost(error: BaseException) -> LinkLost:
 
 
 @dataclass(frozen=True, slots=True)
-class Inbox:
+class Incoming:
     """A message that came."""
 
     topic: str
@@ -99,7 +99,7 @@ class Dial:
 
 
 def dial_as(
-    who: Identity,
+    who: DeviceIdentity,
     *,
     address: Address,
     token: str,
@@ -123,14 +123,14 @@ def dial_as(
 class Link(Protocol):
     """An open connection, subscribed."""
 
-    def messages(self) -> AsyncIterator[Inbox]:
+    def messages(self) -> AsyncIterator[Incoming]:
         """The messages, as they come.
 
         Raises:
             LinkLost: the connection is gone; no other end is possible.
         """
 
-    async def listen(self, hear: Callable[[Inbox], None]) -> None:
+    async def listen(self, hear: Callable[[Incoming], None]) -> None:
         """The messages, each in the turn of the loop in which it came.
 
         Raises:

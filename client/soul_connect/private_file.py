@@ -1,27 +1,19 @@
-"""Files that are written whole or not at all, and that nobody but their owner may read."""
+"""Files of whoever runs this program, and in folders that may not be there yet."""
 
-import os
 from pathlib import Path
+
+from soul_protocol import private_file
 
 
 def write_privately(file: Path, content: bytes, *, sync: bool = True) -> None:
-    """Put `content` in place of what `file` holds, if anything, with mode 0600.
+    """Put `content` in place of what `file` holds, if anything, with mode 0600: whole or not at all.
 
-    Its folder is made (0700) if it is missing. With `sync` the content is on the disk before it
-    takes the place of the old; without, a power failure may leave an empty file.
+    Its folder is made (0700) if it is missing. The file belongs to who writes it, also in a folder
+    of somebody else's. With `sync` it is on the disk when this returns; without, a power failure
+    may leave an empty file.
 
     Raises:
-        OSError: it cannot be written; what was there is untouched.
+        OSError: it cannot be written.
     """
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    new = file.with_name(f".{file.name}.{os.urandom(6).hex()}")  # `tempfile` would take 10 ms to import
-    try:
-        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
-            out.write(content)
-            if sync:
-                out.flush()
-                os.fsync(out.fileno())
-        new.replace(file)
-    except BaseException:  # a Ctrl-C too: nothing of it is left lying about
-        new.unlink(missing_ok=True)
-        raise
+    private_file.write_privately(file, content, sync=sync, like_folder=False)

@@ -42,7 +42,7 @@ from soul_connect.errors import (
     RequestError,
     WithdrawnError,
 )
-from soul_connect.identity import Identity
+from soul_connect.identity import DeviceIdentity
 from soul_connect.inbound import Inbound
 from soul_connect.overlay import Guess
 from soul_connect.picture import Picture
@@ -91,7 +91,7 @@ class Offer:
 class Session:
     """One client's session, through all its connections."""
 
-    def __init__(self, identity: Identity, *, rng: random.Random) -> None:
+    def __init__(self, identity: DeviceIdentity, *, rng: random.Random) -> None:
         self.identity = identity
         self.clock = ServerClock()
         self.picture = Picture()

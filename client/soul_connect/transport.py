@@ -23,7 +23,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from soul_connect.address import Address, parse_url, trust
 from soul_connect.entrance import Entrance, cut
-from soul_connect.link import ACK_WITHIN, GOODBYE_WITHIN, Dial, Inbox, Link, LinkLost
+from soul_connect.link import ACK_WITHIN, GOODBYE_WITHIN, Dial, Incoming, Link, LinkLost
 from soul_connect.stream import Outflow
 from soul_protocol.limits import KEEPALIVE_SECONDS
 
@@ -42,20 +42,20 @@ class _Arrivals:
     """What has come: kept until somebody listens, and then handed over at once."""
 
     def __init__(self) -> None:
-        self.kept: asyncio.Queue[Inbox | None] = asyncio.Queue(INCOMING)
-        self.hear: Callable[[Inbox], None] | None = None
+        self.kept: asyncio.Queue[Incoming | None] = asyncio.Queue(INCOMING)
+        self.hear: Callable[[Incoming], None] | None = None
         self.bug: Exception | None = None
         """What a listener raised."""
 
     def on_message(self, _client: Client, _data: Any, message: MQTTMessage) -> None:
         """As paho calls it."""
-        inbox = Inbox(message.topic, bytes(message.payload), message.retain)
+        incoming = Incoming(message.topic, bytes(message.payload), message.retain)
         if self.hear is None:
             with contextlib.suppress(asyncio.QueueFull):
-                self.kept.put_nowait(inbox)
+                self.kept.put_nowait(incoming)
             return
         try:
-            self.hear(inbox)
+            self.hear(incoming)
         except Exception as bug:  # `listen` raises it where it is seen; paho must not go on
             self.bug = bug
             raise
@@ -72,7 +72,7 @@ class MqttLink:
         self._arrived = arrived
         self._filters = filters
 
-    async def messages(self) -> AsyncIterator[Inbox]:
+    async def messages(self) -> AsyncIterator[Incoming]:
         """The messages, as they come; ends with `LinkLost` only.
 
         (aiomqtt's own iterator makes a task for each message, and waits for two things at once.)
@@ -94,7 +94,7 @@ class MqttLink:
             disconnected.remove_done_callback(wake)
         self._lost()
 
-    async def listen(self, hear: Callable[[Inbox], None]) -> None:
+    async def listen(self, hear: Callable[[Incoming], None]) -> None:
         """The messages, each in the turn of the loop in which it came; ends with an exception only."""
         arrived = self._arrived
         while not arrived.kept.empty():

@@ -8,7 +8,8 @@
     up, down          the messages themselves
     codec             bytes to messages and back
     schema            all of it as JSON Schema
+    private_file      no part of it: how those who use it write secrets to the disk
 
 `errors`, `limits`, `roles` and `topics` use the standard library only, so that
-pure code may rest on them. Nothing here does I/O.
+pure code may rest on them. Nothing else here does I/O.
 """

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broker import wire
-from broker.frames import upgrade
+from broker.frames import opened, upgrade
 from broker.house import Running, Start, mint, new_device
 from broker.wire import Raw
 from soul_broker.addresses import TrustedProxies, host_of, origin_of
@@ -117,6 +117,16 @@ async def test_behind_a_proxy_the_address_is_the_one_it_names(start: Start) -> N
     again.send(upgrade(headers="X-Forwarded-For: 192.0.2.2\r\n"))
     assert b"101" in await again.closed()
     assert running.broker.statistics.connections_refused == 1
+
+
+async def test_behind_two_proxies_it_is_the_one_that_the_outer_names(start: Start) -> None:
+    proxies = frozenset({"127.0.0.0/8", "10.0.0.2"})
+    running: Running = await start(
+        settings=replace(SETTINGS, connections_per_address=1, trusted_proxies=proxies)
+    )
+    for number in (1, 2):
+        await opened(running, headers=f"X-Forwarded-For: 192.0.2.{number}, 10.0.0.2\r\n")
+    assert running.broker.statistics.connections_refused == 0
 
 
 def test_a_refusal_is_told_within_a_second() -> None:
@@ -239,3 +249,23 @@ def test_trusted_proxies_are_addresses_and_networks() -> None:
     for host in ("192.0.2.2", "11.0.0.1", "2001:db9::1", "", "local"):
         assert host not in proxies
     assert "10.0.0.1" not in TrustedProxies([])
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "client"),
+    [
+        ("203.0.113.5:80", ["198.51.100.1"], "203.0.113.5"),
+        ("10.1.2.3:80", [], "10.1.2.3"),
+        ("10.1.2.3:80", ["nonsense"], "10.1.2.3"),
+        ("10.1.2.3:80", ["1.1.1.1, 198.51.100.1"], "198.51.100.1"),
+        ("10.1.2.3:80", ["1.1.1.1, 198.51.100.1, 192.0.2.7"], "198.51.100.1"),
+        ("10.1.2.3:80", ["1.1.1.1", "198.51.100.1", "10.9.9.9,::ffff:192.0.2.7"], "198.51.100.1"),
+        ("10.1.2.3:80", ["nonsense, 192.0.2.7"], "192.0.2.7"),
+        ("10.1.2.3:80", ["10.4.4.4, 192.0.2.7"], "10.4.4.4"),
+        ("10.1.2.3:80", ["198.51.100.1:4711"], "198.51.100.1"),
+        ("10.1.2.3:80", ["[2001:db8:1:2:3::4]:99"], "2001:db8:1:2:3::4"),
+        ("[::ffff:10.1.2.3]:80", ["198.51.100.1"], "198.51.100.1"),
+    ],
+)
+def test_the_client_is_the_last_who_is_no_proxy(peer: str, forwarded: list[str], client: str) -> None:
+    assert host_of(TrustedProxies(["10.0.0.0/8", "192.0.2.7"]).client(peer, forwarded)) == client

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Protocol
 
-from soul_connect.link import Dial, Inbox, LinkLost, LinkRefused
+from soul_connect.link import Dial, Incoming, LinkLost, LinkRefused
 
 LATENCY = 0.004
 
@@ -27,15 +27,15 @@ class MemoryLink:
         self.dial = dial
         self.silent = False
         self.closed: LinkLost | None = None
-        self._arrived: deque[Inbox] = deque()
+        self._arrived: deque[Incoming] = deque()
         self._stirred = asyncio.Event()
         self._busy_until = 0.0
 
-    def deliver(self, message: Inbox) -> None:
+    def deliver(self, message: Incoming) -> None:
         if not self.silent:
             self.broker.later(self, lambda: self._put(message))
 
-    def _put(self, message: Inbox) -> None:
+    def _put(self, message: Incoming) -> None:
         self._arrived.append(message)
         self._stirred.set()
 
@@ -44,7 +44,7 @@ class MemoryLink:
             self.closed = lost
             self._stirred.set()
 
-    async def messages(self) -> AsyncIterator[Inbox]:
+    async def messages(self) -> AsyncIterator[Incoming]:
         while True:
             while self._arrived:
                 yield self._arrived.popleft()
@@ -53,7 +53,7 @@ class MemoryLink:
             self._stirred.clear()
             await self._stirred.wait()
 
-    async def listen(self, hear: Callable[[Inbox], None]) -> None:
+    async def listen(self, hear: Callable[[Incoming], None]) -> None:
         async for message in self.messages():
             hear(message)
 
@@ -123,7 +123,7 @@ class MemoryBroker:
         link = self.links[dial.client_id] = MemoryLink(self, dial)
         for topic, payload in self.retained.items():
             if _matches(dial.filters, topic):
-                link.deliver(Inbox(topic, payload, retained=True))
+                link.deliver(Incoming(topic, payload, retained=True))
         try:
             yield link
         except BaseException:
@@ -188,7 +188,7 @@ class MemoryBroker:
             self.retained[topic] = payload
         for link in tuple(self.links.values()):
             if _matches(link.dial.filters, topic):
-                link.deliver(Inbox(topic, payload, retained=False))
+                link.deliver(Incoming(topic, payload, retained=False))
         if self.home is not None and by is not None:
             self.home.deliver(topic, payload)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from client.test_transport import dial, heard
-from soul_connect.link import Inbox
+from soul_connect.link import Incoming
 from soul_connect.stream import Stream
 from soul_connect.transport import MqttLink, open_link
 
@@ -81,7 +81,7 @@ async def test_packets_larger_than_what_the_socket_takes_arrive_in_order(ports: 
 
 
 async def test_what_a_listener_raises_ends_the_listening(ports: tuple[int, int]) -> None:
-    def hear(_: Inbox) -> None:
+    def hear(_: Incoming) -> None:
         raise ZeroDivisionError
 
     async def listen() -> None:

@@ -1,5 +1,6 @@
 """Every file of the device compiles for the ESP32-S3, and stays small."""
 
+import ast
 import subprocess
 import sys
 from pathlib import Path
@@ -35,6 +36,26 @@ def compiled(path: Path, folder: Path) -> int:
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(FIRMWARE)))
 def test_each_file_compiles_within_its_budget(path: Path, tmp_path: Path) -> None:
     assert compiled(path, tmp_path) <= FILE_BYTES
+
+
+def test_the_device_gets_nothing_of_the_contract_that_it_does_not_use() -> None:
+    page = FIRMWARE / "soul" / "contract.py"
+    given = {
+        target.id
+        for line in ast.parse(page.read_text()).body
+        if isinstance(line, ast.Assign)
+        for target in line.targets
+        if isinstance(target, ast.Name)
+    }
+    used = {
+        node.id
+        for path in FILES
+        if path != page
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Name)
+    }
+    assert len(given) > 30
+    assert not given - used
 
 
 def test_all_files_fit_their_budget(tmp_path: Path) -> None:

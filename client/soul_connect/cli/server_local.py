@@ -39,10 +39,14 @@ class LocalLink:
     async def __aenter__(self) -> Self:
         try:
             self._client = client = self._broker.attach(deliver=self._take, ended=self._ended)
-            await client.connect(
-                client_id=self._client_id, user=SERVICE_USER, token=self._token, will=self._will
-            )
-            await client.subscribe(UP_FILTER)
+            try:
+                await client.connect(
+                    client_id=self._client_id, user=SERVICE_USER, token=self._token, will=self._will
+                )
+                await client.subscribe(UP_FILTER)
+            except BaseException:  # cancelled, too: nobody leaves what was not entered
+                client.disconnect()
+                raise
         except SoulBrokerError as error:
             raise LinkError(str(error)) from error
         return self

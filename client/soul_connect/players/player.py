@@ -131,6 +131,8 @@ class Player:
             last_known=None if device_file is None else device_file.last_known_state,
         )
         self._inputs: asyncio.Queue[object] = asyncio.Queue()
+        self._over = False
+        """Whether `run` has ended, and nobody takes what is pressed."""
         self._claims: set[asyncio.Task[None]] = set()
         self._memory = None if device_file is None else Memory(device_file, self._renderer, self._client.now)
 
@@ -152,6 +154,7 @@ class Player:
             LinkError: the server refuses this device for good. (One that is not there is waited for.)
         """
         table = self._renderer.table
+        self._over = False
         try:
             await self._engine.open(self._inputs.put_nowait)
             await table.set_volume(table.volume)
@@ -167,7 +170,7 @@ class Player:
     async def play_here(self, tracks: Iterable[str] | None = None, *, start_index: int = 0) -> bool:
         """Someone presses play on this device: `tracks`, or whatever was on last. Needs `run`.
 
-        The music moves here. False: there is nothing to play.
+        The music moves here. False: there is nothing to play, or `run` has ended.
         """
         deck = None
         if tracks is not None:
@@ -247,18 +250,31 @@ class Player:
                 raise TypeError(f"an engine must not tell {type(item).__name__}")
 
     async def _press(self, *, play: bool, deck: Deck | None) -> bool:
+        if self._over:
+            return False
         done: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._inputs.put_nowait(_Pressed(play, deck, done))
         return await done
 
     async def _obey_finger(self, press: _Pressed) -> None:
-        if press.play:
-            result = await self._renderer.play_here(press.deck)
-        else:
-            await self._renderer.pause_here()
-            result = True
-        if not press.done.done():
-            press.done.set_result(result)
+        result = False
+        try:
+            if press.play:
+                result = await self._renderer.play_here(press.deck)
+            else:
+                await self._renderer.pause_here()
+                result = True
+        finally:  # where `run` ends meanwhile, too: somebody waits
+            if not press.done.done():
+                press.done.set_result(result)
+
+    def _let_go(self) -> None:
+        """Nobody takes what was pressed and not yet obeyed: let those who wait for it go on."""
+        self._over = True
+        while not self._inputs.empty():
+            item = self._inputs.get_nowait()
+            if isinstance(item, _Pressed) and not item.done.done():
+                item.done.set_result(False)
 
     def _claim(self, state: ReportedState) -> None:
         task = asyncio.create_task(self._await_claim(state), name="soul-connect claim")
@@ -281,6 +297,7 @@ class Player:
             self._inputs.put_nowait(_Claimed(result.epoch, refused=superseded))
 
     async def _end(self) -> None:
+        self._let_go()
         for task in self._claims:
             task.cancel()
         try:

@@ -20,7 +20,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from soul_connect.link import ACK_WITHIN, BAD_CREDENTIALS, Dial, Inbox, LinkLost, LinkRefused, lost
+from soul_connect.link import ACK_WITHIN, BAD_CREDENTIALS, Dial, Incoming, LinkLost, LinkRefused, lost
 from soul_connect.lookup import Addresses, connection, look_up
 from soul_protocol.limits import KEEPALIVE_SECONDS
 
@@ -57,7 +57,7 @@ class _LookedUp:
 
 
 _T = TypeVar("_T", _LookedUp, _Connected, _Subscribed)
-_Item = Inbox | LinkLost | Sent | _LookedUp | _Acknowledged | _Connected | _Subscribed
+_Item = Incoming | LinkLost | Sent | _LookedUp | _Acknowledged | _Connected | _Subscribed
 
 
 class ThreadLink:
@@ -156,7 +156,7 @@ class ThreadLink:
         """Whether a packet has not been acknowledged yet."""
         return mid in self._awaited
 
-    def next(self, timeout: float | None = None) -> Inbox | None:
+    def next(self, timeout: float | None = None) -> Incoming | None:
         """The next message; None: something else happened, or nothing did, for `timeout` seconds.
 
         Raises:
@@ -166,7 +166,7 @@ class ThreadLink:
         ends = [end for end in (overdue, None if timeout is None else time.monotonic() + timeout) if end]
         item = self._take(min(ends, default=None))
         match item:
-            case Inbox():
+            case Incoming():
                 return item
             case LinkLost():
                 raise item
@@ -220,7 +220,7 @@ class ThreadLink:
                 raise item
             if item is None and time.monotonic() >= deadline:
                 raise LinkLost(otherwise)
-            if isinstance(item, Inbox):
+            if isinstance(item, Incoming):
                 kept.append(item)
 
     def _take(self, deadline: float | None) -> _Item | None:
@@ -251,7 +251,7 @@ class ThreadLink:
         self._put(LinkLost(str(code), by_peer=code.getName() != _SILENT))
 
     def _on_message(self, _client: Client, _data: Any, message: MQTTMessage) -> None:
-        item = Inbox(message.topic, bytes(message.payload), message.retain)
+        item = Incoming(message.topic, bytes(message.payload), message.retain)
         with self._stirred:
             while len(self._items) >= INCOMING and not self._closed:
                 self._stirred.wait()
