@@ -8,8 +8,9 @@
     up, down          the messages themselves
     codec             bytes to messages and back
     schema            all of it as JSON Schema
-    private_file      no part of it: how those who use it write secrets to the disk
+    private_file      no part of it: how all who use it write secrets to the disk
+    elapsed           nor this: time that has passed, while the machine was asleep too
 
 `errors`, `limits`, `roles` and `topics` use the standard library only, so that
-pure code may rest on them. Nothing else here does I/O.
+pure code may rest on them. Nothing else here does I/O or looks at a clock.
 """

@@ -14,7 +14,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from soul_coordinator.private_file import place
+from soul_protocol.private_file import write_privately
 
 PRIVATE_KEY: Final = "signing-key.pem"
 PUBLIC_KEY: Final = "signing-key.pub.pem"
@@ -52,12 +52,14 @@ def signing_key(data_dir: Path) -> ec.EllipticCurvePrivateKey:
     private = data_dir / PRIVATE_KEY
     try:
         if not private.exists():
-            place(private, _private_pem(ec.generate_private_key(ec.SECP256R1())), 0o600, _first_wins)
+            write_privately(
+                private, _private_pem(ec.generate_private_key(ec.SECP256R1())), 0o600, _first_wins
+            )
         key = _read(private)
         public = public_pem(key)
         # Always what belongs to the private key, also where only that one was restored.
         if not (data_dir / PUBLIC_KEY).exists() or (data_dir / PUBLIC_KEY).read_bytes() != public:
-            place(data_dir / PUBLIC_KEY, public, 0o644, os.replace)
+            write_privately(data_dir / PUBLIC_KEY, public, 0o644, os.replace)
     except OSError as error:
         raise DataDirectoryError(f"{private} cannot be read or written: {error.strerror}.") from None
     return key

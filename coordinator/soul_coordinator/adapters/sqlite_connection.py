@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from soul_coordinator.adapters.sqlite_errors import StoreLocked, StoreUnreachable, store_error
-from soul_coordinator.private_file import own_like
+from soul_protocol.private_file import own_like
 
 Durability = Literal["normal", "full"]
 """`normal` survives the program's death, `full` a power cut too, at one fsync a commit."""
