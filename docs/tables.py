@@ -59,7 +59,7 @@ def topics_table() -> str:
             quality = "1, `pong` 0"
         rows.append((_code(topic), quality, "yes" if place in RETAINED else "", names))
     rows.append((_code(topics.COORDINATOR), "1", "yes", _type_name(down.CoordinatorStatus)))
-    rows.append((_code(topics.BROKER_CLOSE), "1", "", _type_name(down.Close)))
+    rows.append((_code(topics.BROKER_CLOSE), "1", "", ", ".join(map(_type_name, down.TO_BROKER))))
     return _table(("topic", "QoS", "retained", "messages"), rows)
 
 
@@ -147,7 +147,7 @@ def up_table() -> str:
 
 def down_table() -> str:
     kinds = dict.fromkeys(kind for kinds in down.MESSAGES.values() for kind in kinds)
-    return _models_table([*kinds, down.CoordinatorStatus, down.Close], "message down")
+    return _models_table([*kinds, down.CoordinatorStatus, *down.TO_BROKER], "message down")
 
 
 def commands_table() -> str:

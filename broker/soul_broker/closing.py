@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from soul_protocol.codec import decode_close
-from soul_protocol.down import Close
+from soul_protocol.down import Close, Refuse
 from soul_protocol.errors import ContractError
 
 if TYPE_CHECKING:
@@ -35,6 +35,9 @@ def close_matching(hub: "Hub", payload: bytes) -> None:
     except ContractError as error:
         log.warning("broker/close not understood", error=str(error))
         return
+    if isinstance(close, Refuse):
+        _refuse(hub, close)
+        return
     matching = [
         connection
         for connection in _connections(hub, close)
@@ -54,6 +57,21 @@ def close_matching(hub: "Hub", payload: bytes) -> None:
     for connection in matching:
         connection.end(f"closed: {close.reason}")
     log.info("broker/close", user=close.user, device=close.device, reason=close.reason, closed=len(matching))
+
+
+def _refuse(hub: "Hub", refuse: Refuse) -> None:
+    """A device was deleted: it may be back with a newer token, whose connection stays."""
+    if hub.verifier is None:
+        return
+    revocations = hub.verifier.revocations
+    revocations.delete_hashed(refuse.user, refuse.device_hash, refuse.at)
+    if revocations.saved:
+        return
+    hub.outbox.save_first(revocations.save)
+    for connection in tuple(hub.registry.users.get(refuse.user, ())):
+        session, token = connection.session, connection.token
+        if session and token and revocations.refuses(token, session.key.client_id):
+            connection.end("closed: deleted")
 
 
 def _device(connection: "Connection") -> str | None:

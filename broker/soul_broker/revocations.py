@@ -89,11 +89,16 @@ class Revocations:
 
     def delete(self, user: str, device: str | None, at: int | None = None) -> None:
         """Refuse what was issued up to `at` (ms; None: now) to a user, or to one of its devices."""
-        now, place = self._clock(), _hash(device)
-        places = self._deleted.setdefault(_hash(user), {})
-        known, _ = places.get(place, (0.0, 0))
-        moment = int(now * 1_000) if at is None else at
-        places[place] = (max(known, moment / 1_000), int(now) + LONGEST_LIFETIME)
+        self.delete_hashed(user, _hash(device), at)
+
+    def delete_hashed(self, user: str, place: str, at: int | None = None) -> None:
+        """Likewise of a device of which only the SHA-256 (hex) is known."""
+        now, places = self._clock(), self._deleted.setdefault(_hash(user), {})
+        moment = (int(now * 1_000) if at is None else at) / 1_000
+        if moment <= max(places.get(one, (0.0, 0))[0] for one in (place, _ALL)):
+            # The coordinator tells those of a month at each start: the disk is not waited for again.
+            return
+        places[place] = (moment, int(now) + LONGEST_LIFETIME)
         _bound(places)
         self.saved = False
 

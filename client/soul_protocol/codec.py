@@ -31,7 +31,7 @@ def _adapter(*kinds: type[Wire]) -> TypeAdapter[Any]:
 
 def prepare() -> None:
     """Build all models now, where the first message shall not wait for that: in a server."""
-    every: list[tuple[type[Wire], ...]] = [(down.CoordinatorStatus,), (down.Close,)]
+    every: list[tuple[type[Wire], ...]] = [(down.CoordinatorStatus,), down.TO_BROKER]
     for kinds in (*every, *up.MESSAGES.values(), *down.MESSAGES.values()):
         for kind in kinds:
             kind.model_rebuild()
@@ -63,9 +63,9 @@ def decode_status(payload: bytes) -> down.CoordinatorStatus:
     return cast("down.CoordinatorStatus", _decode(_adapter(down.CoordinatorStatus), payload, "coordinator"))
 
 
-def decode_close(payload: bytes) -> down.Close:
+def decode_close(payload: bytes) -> down.Close | down.Refuse:
     """What `soul/v1/broker/close` carries; raises `ContractError` likewise."""
-    return cast("down.Close", _decode(_adapter(down.Close), payload, "broker/close"))
+    return cast("down.Close | down.Refuse", _decode(_adapter(*down.TO_BROKER), payload, "broker/close"))
 
 
 def _decode(adapter: TypeAdapter[Any], payload: bytes, place: str) -> object:

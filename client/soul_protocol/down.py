@@ -1,7 +1,9 @@
 """Messages from the coordinator: to one device (`down`), to everyone of a user (`all`), to the broker."""
 
 from enum import StrEnum
-from typing import Literal
+from typing import Annotated, Final, Literal
+
+from pydantic import StringConstraints
 
 from soul_protocol.commands import ForwardedCommand
 from soul_protocol.errors import Code
@@ -209,6 +211,22 @@ class Close(Wire):
     at: EpochMs | None = optional()
     reason: Word
 
+
+class Refuse(Wire):
+    """To the broker, at a start: refuse what was issued up to `at` to a device that was deleted then.
+
+    It was told when that happened, unless it, the link or the coordinator ended just then. The id
+    is not kept: `device_hash` is its SHA-256, in hex. A connection that is refused now is closed.
+    """
+
+    type: Literal["refuse"] = "refuse"
+    user: UserId
+    device_hash: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+    at: EpochMs
+
+
+TO_BROKER: Final[tuple[type[Wire], ...]] = (Close, Refuse)
+"""What `soul/v1/broker/close` carries."""
 
 DownMessage = (
     ExecuteCommand

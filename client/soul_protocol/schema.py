@@ -52,7 +52,7 @@ def documents() -> dict[str, JsonSchema]:
         "down.schema.json": _schema(
             "Soul Connect: coordinator to device", (*downward, down.CoordinatorStatus)
         ),
-        "close.schema.json": _schema("Soul Connect: coordinator to broker", (down.Close,)),
+        "close.schema.json": _schema("Soul Connect: coordinator to broker", down.TO_BROKER),
         "token.schema.json": {
             "$schema": "https://json-schema.org/draft/2020-12/schema",
             **tokens.TokenClaims.model_json_schema(schema_generator=_TypeRequired),

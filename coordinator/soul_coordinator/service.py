@@ -17,7 +17,7 @@ from typing import Final
 import structlog
 
 from soul_coordinator.adapters.inbound import event_of
-from soul_coordinator.adapters.outbound import Outgoing, close, outgoing, status
+from soul_coordinator.adapters.outbound import Outgoing, close, outgoing, refuse, status
 from soul_coordinator.adapters.sqlite import SqliteStore
 from soul_coordinator.adapters.sqlite_changes import (
     AccountChange,
@@ -176,6 +176,8 @@ class CoordinatorService:
     async def _go_online(self, runner: Runner, link: Link, core: Coordinator) -> None:
         for user, jti, exp in await self._writer.run(self._store.revoked_tokens):
             link.publish(close(user or _WHOEVER, jti=jti, exp=exp, reason="revoked"))
+        for name, device_hash, at in await self._writer.run(self._store.deleted_devices):
+            link.publish(refuse(name, device_hash, at))
         await runner.start()
         await _clear_strangers(link, core)
         link.publish(status(core.id, online=True, started_at=core.started_at))

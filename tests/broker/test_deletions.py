@@ -2,12 +2,15 @@
 
 import hashlib
 import json
+import time
 import uuid
 from pathlib import Path
 
-from broker.house import new_device
+from broker import wire
+from broker.house import Start, mint, new_device
 from soul_broker.revocations import DEVICES_KEPT, LONGEST_LIFETIME, Revocations
 from soul_protocol.tokens import TokenClaims
+from soul_protocol.topics import BROKER_CLOSE as CLOSE
 
 START = 1_000_000
 MANY = 3 * DEVICES_KEPT
@@ -88,3 +91,28 @@ def test_what_an_earlier_version_kept_is_bounded_when_it_is_read(tmp_path: Path)
     assert all(revocations.refuses(token(START + place), device) for place, device in enumerate(devices))
     revocations.save()
     assert len(kept(file)) == DEVICES_KEPT + 1
+
+
+async def test_a_deletion_that_is_told_again_refuses_older_tokens_and_leaves_who_came_back(
+    start: Start,
+) -> None:
+    """The broker, or the link to it, ended just when the device was deleted; the id is known no more."""
+    running = await start()
+    now = int(time.time())
+    old, new, lost, back = mint(iat=now - 20), mint(iat=now - 5), new_device(), new_device()
+    thief, other = await running.device(device=lost, token=old), await running.device(token=old)
+    returned, service = await running.device(device=back, token=new), await running.service()
+    for number, device in enumerate((lost, back, lost), 1):
+        hashed = hashlib.sha256(device.encode()).hexdigest()
+        refuse = {"type": "refuse", "user": "alice", "device_hash": hashed, "at": (now - 10) * 1_000}
+        service.send(wire.publish(CLOSE, json.dumps(refuse).encode(), qos=1, packet_id=number))
+        await service.expect(wire.acknowledge(wire.PUBACK, number))
+    await thief.closed()
+    await returned.silent()
+    await other.silent()
+    assert await running.refused(lost, "alice", old) == wire.REFUSED
+    assert await running.refused(back, "alice", old) == wire.REFUSED
+    await running.broker.shutdown()
+    again = await start()
+    assert await again.refused(lost, "alice", old) == wire.REFUSED
+    await again.device(device=back, token=new)

@@ -66,6 +66,12 @@ def close(
     return Outgoing(BROKER_CLOSE, to_json(present | {"reason": reason}), qos=1)
 
 
+def refuse(user: str, device_hash: str, at: int) -> Outgoing:
+    """`refuse`, for the broker; `at` in ms."""
+    fields: Message = {"type": "refuse", "user": user, "device_hash": device_hash, "at": at}
+    return Outgoing(BROKER_CLOSE, to_json(fields), qos=1)
+
+
 def status(coordinator: str, *, online: bool, started_at: int) -> Outgoing:
     """`coordinator_status`, retained; with `online` false it is the coordinator's own will."""
     message = {

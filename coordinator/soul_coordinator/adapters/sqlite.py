@@ -228,6 +228,17 @@ class SqliteStore:
             ).fetchall()
         return tuple((self._names.get(user), jti, exp) for user, jti, exp in rows)
 
+    def deleted_devices(self) -> tuple[tuple[str, str, Instant], ...]:
+        """User, SHA-256 of the id (hex) and when (ms), of every device that was deleted within 30 days.
+
+        The broker was told; but it, the link or this process may have ended just then.
+        """
+        with reading(self._wait()) as connection:
+            rows = connection.execute(
+                "SELECT user_id, device_hash, at FROM deleted_devices WHERE device_hash IS NOT NULL"
+            ).fetchall()
+        return tuple((user, device.hex(), at) for user, device, at in rows)
+
     def revive(self) -> None:
         """Open the file anew, and see whether all of it can be read and a large commit be written.
 

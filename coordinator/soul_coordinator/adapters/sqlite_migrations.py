@@ -306,6 +306,16 @@ def token_families(db: Database) -> None:
     )
 
 
+def deletions_to_tell(db: Database) -> None:
+    """Whose a deleted device was, and the SHA-256 of its id: what the broker has to refuse for ever."""
+    _run(
+        db,
+        "ALTER TABLE deleted_devices ADD COLUMN user_id TEXT REFERENCES users (id) ON DELETE CASCADE",
+        "ALTER TABLE deleted_devices ADD COLUMN device_hash BLOB",
+        "CREATE INDEX deleted_devices_by_user ON deleted_devices (user_id)",
+    )
+
+
 STEPS: Final[tuple[Step, ...]] = (
     users_and_devices,
     playback,
@@ -315,6 +325,7 @@ STEPS: Final[tuple[Step, ...]] = (
     context_beside_the_playback,
     requests_in_one_tree,
     token_families,
+    deletions_to_tell,
 )
 
 

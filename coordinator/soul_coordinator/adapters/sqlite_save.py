@@ -219,7 +219,8 @@ def _forget(connection: sqlite3.Connection, user: str, device: str, why: Forgott
         )
         return
     connection.execute(
-        "INSERT OR REPLACE INTO deleted_devices (hash, at) VALUES (?, ?)", (device_hash(user, device), now)
+        "INSERT OR REPLACE INTO deleted_devices (hash, at, user_id, device_hash) VALUES (?, ?, ?, ?)",
+        (device_hash(user, device), now, user, hashlib.sha256(device.encode()).digest()),
     )
     connection.execute(
         "INSERT OR IGNORE INTO revoked_tokens (jti, user_hash, expires_at)"

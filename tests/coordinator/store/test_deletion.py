@@ -1,5 +1,6 @@
 """A deleted device leaves no byte, its older tokens no way in; time removes the rest."""
 
+import hashlib
 import random
 import sqlite3
 import uuid
@@ -147,6 +148,20 @@ def test_tokens_from_before_a_deletion_are_refused_later_ones_are_not(
     # It names no device, so it is the broker that refuses it to this one.
     assert accounts.refresh(free.token).claims.sub == "alice"
     assert LOST.encode() not in everything(tmp_path)
+    store.close()
+
+
+def test_of_a_deletion_the_broker_can_be_told_again_for_a_month(tmp_path: Path, accounts: Accounts) -> None:
+    accounts.add("alice")
+    accounts.add("gone")
+    store = SqliteStore(tmp_path / "db", clock=lambda: NOW)
+    for user in ("alice", "gone"):
+        store.commit([SaveDevice(device(user, id=LOST)), ForgetDevice(user, LOST, "deleted")])
+    store.commit([SaveDevice(device(id=KEPT)), ForgetDevice("alice", KEPT, "unseen")])
+    accounts.remove("gone")
+    assert store.deleted_devices() == (("alice", hashlib.sha256(LOST.encode()).hexdigest(), NOW),)
+    store.purge(NOW + 30 * DAY + 1)
+    assert store.deleted_devices() == ()
     store.close()
 
 

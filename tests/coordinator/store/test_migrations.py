@@ -232,6 +232,9 @@ ROWS: dict[str, dict[str, list[Row]]] = {
             }
         ],
     },
+    "deletions_to_tell": {
+        "deleted_devices": [{"hash": b"e" * 32, "at": NOW, "user_id": "alice", "device_hash": b"f" * 32}],
+    },
     "pending_commands_in_one_tree": {
         "pending_commands": [
             _REQUEST
@@ -317,6 +320,7 @@ def test_what_kept_rows_mean_is_kept_too(tmp_path: Path) -> None:
     assert [guest.scope for guest in alice.passes] == [{"control", "queue"}]
     assert [jti for _, jti, _ in store.revoked_tokens()] == ["j0"]
     assert store.last_account_change() == 5
+    assert store.deleted_devices() == (("alice", "66" * 32, NOW),)
     # A token of before families began its own, which what was refreshed from it belongs to.
     signer = TokenSigner.of_data_dir(tmp_path)
     assert revoke(store._connection, signer, "j1", now=NOW).jti == "j1"

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import hashlib
 import json
 import sqlite3
 import threading
@@ -15,12 +16,13 @@ from typing import Any, Self
 import pytest
 
 from coordinator.core.kit import QUEUE, House
+from coordinator.store.saved import DEVICES, device
 from soul_coordinator.accounts import Accounts
 from soul_coordinator.adapters.outbound import Outgoing
 from soul_coordinator.adapters.sqlite import SqliteStore
 from soul_coordinator.adapters.sqlite_connection import Durability
 from soul_coordinator.clock import Clock
-from soul_coordinator.core.effects import Save, SavePosition
+from soul_coordinator.core.effects import ForgetDevice, Save, SaveDevice, SavePosition
 from soul_coordinator.core.user import POSITION_SAVED_EVERY
 from soul_coordinator.runner import Link
 from soul_coordinator.service import CoordinatorService
@@ -223,6 +225,20 @@ async def test_an_account_that_goes_while_a_term_begins_is_gone(tmp_path: Path) 
         await until_async(lambda: service.health.users == 0)
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_what_was_deleted_is_told_to_the_broker_at_each_start(tmp_path: Path) -> None:
+    """The link may have been lost between the commit and the word."""
+    desk, lost = Desk(tmp_path / "db"), device("ann", DEVICES[0])
+    with contextlib.closing(SqliteStore(tmp_path / "db", clock=lambda: 1_000)) as store:
+        store.commit([SaveDevice(lost), ForgetDevice("ann", DEVICES[0], "deleted")])
+        service = CoordinatorService(store=store, connect=desk)
+        running = asyncio.create_task(service.run())
+        await service.ready.wait()
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    hashed = hashlib.sha256(DEVICES[0].encode()).hexdigest()
+    assert desk.heard("refuse") == [{"type": "refuse", "user": "ann", "device_hash": hashed, "at": 1_000}]
 
 
 async def test_after_the_computer_was_asleep_another_term_begins_at_the_right_time(tmp_path: Path) -> None:
