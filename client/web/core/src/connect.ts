@@ -347,7 +347,7 @@ export class PageConnect extends Controls implements Connect {
   }
 
   protected done(wish: Wish): Promise<void> {
-    return quiet(this.#ask(wish).then(() => undefined));
+    return quiet(this.#player?.serve(wish) ?? this.#ask(wish).then(() => undefined));
   }
 
   protected whileTransferring(to: string, wish: Wish): Promise<void> {

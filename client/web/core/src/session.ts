@@ -221,6 +221,12 @@ export class Session {
     return this.#flush();
   }
 
+  /** A report that nobody could be told: what is shown here follows it all the same. */
+  keep({ epoch, state }: Report): readonly Action[] {
+    if (state !== undefined) this.redraw(this.picture.offerOwn(epoch, state));
+    return this.#flush();
+  }
+
   /** How a step of a transfer went; lost while away, for the coordinator asks again. */
   outcome(message: PlaybackReady | PlaybackStarted | PlaybackFailed): readonly Action[] {
     if (this.arrival.phase === "online") this.say(message, 1);
