@@ -128,6 +128,8 @@ export const de: Texts = {
   hours_other: "{n} Stunden",
   make_invitation: "Link erstellen",
   invitation_ready: "Schick deinem Gast diesen Link:",
+  invitation_stays_here:
+    "Er geht nur auf diesem Computer. Für Gäste anderswo öffne diese Seite unter einer Adresse, die sie erreichen.",
   copy: "Kopieren",
   share: "Teilen",
   copied: "Kopiert.",

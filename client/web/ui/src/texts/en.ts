@@ -126,6 +126,8 @@ export const en = {
   hours_other: "{n} hours",
   make_invitation: "Make a link",
   invitation_ready: "Send this link to your guest:",
+  invitation_stays_here:
+    "It works on this computer only. For guests elsewhere, open this page by an address that they can reach.",
   copy: "Copy",
   share: "Share",
   copied: "Copied.",
