@@ -120,3 +120,6 @@ def test_a_second_tab_says_so_and_takes_over_when_told(screen: Screen) -> None:
     expect(screen.page.get_by_role("heading", name="Open in another tab")).to_be_visible()
     screen.button("Use it here").click()
     expect(screen.where).to_be_visible()
+    expect(second.get_by_role("heading", name="Open in another tab")).to_be_visible()
+    screen.page.close(run_before_unload=True)
+    expect(second.locator(".playing-on")).to_be_visible()
