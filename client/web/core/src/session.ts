@@ -139,9 +139,10 @@ export class Session {
     return this.#flush();
   }
 
-  /** The page came back to sight, or the network did: the connection may be long dead. */
+  /** The page came back to sight, or the network did: the connection may be long dead, or a place be free by now. */
   stirred(now: number): readonly Action[] {
-    if (this.arrival.phase !== "away") this.#check(now);
+    if (this.arrival.phase === "hindered") this.#register(now);
+    else if (this.arrival.phase !== "away") this.#check(now);
     return this.wake(now);
   }
 

@@ -146,7 +146,8 @@ export const de: Texts = {
   id_taken_words:
     "Ein anderes Programm benutzt die Kennung dieses Geräts. Schließe es und versuche es erneut.",
   full_title: "Alle Plätze sind belegt",
-  full_words: "Zehn Geräte je Benutzer sind das Meiste. Vergiss eines, das du nicht mehr brauchst.",
+  full_words:
+    "Zehn Geräte je Benutzer sind das Meiste. Vergiss eines, das du nicht mehr brauchst, und versuch es noch einmal.",
 
   guest_of: "Gast von {name}",
   guest_sees: "Abspielen und anhalten ist Sache deines Gastgebers.",
