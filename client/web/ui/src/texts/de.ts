@@ -56,6 +56,7 @@ export const de: Texts = {
 
   playing_on: "Läuft auf",
   paused_on: "Pause auf",
+  on_this_device: "diesem Gerät",
   choose_device: "Wiedergabegerät wählen",
   connect_to: "Wo soll es spielen?",
   this_device: "Dieses Gerät",
@@ -191,7 +192,7 @@ export const de: Texts = {
   no_active_device: "Wähle erst einen Player.",
   not_active: "Die Musik ist auf ein anderes Gerät gewandert.",
   not_registered: "Die Verbindung steht noch nicht.",
-  unsupported: "Dieses Gerät kann keine Musik abspielen.",
+  unsupported: "Dieses Gerät spielt keine Musik, hat keine vor sich, oder nichts davon lässt sich abspielen.",
   timeout: "Das Gerät hat nicht rechtzeitig geantwortet.",
   transfer_failed: "Das andere Gerät konnte nicht übernehmen.",
   device_limit_reached: "Alle Plätze für Geräte sind belegt.",
