@@ -1,10 +1,15 @@
 """Connections end and come back, sign-ins run out, tabs are opened twice."""
 
+from uuid import uuid4
+
 from playwright.sync_api import expect
 
 from e2e.browser.conftest import OpenScreen
 from e2e.browser.house import USER, House
 from e2e.browser.screen import Screen
+from e2e.browser.test_guest import invitation, join
+from soul_connect.sync import ConnectClient
+from soul_protocol.limits import DEVICES_PER_USER
 from waiting import until
 
 HELD_BACK = 32
@@ -120,3 +125,32 @@ def test_a_second_tab_says_so_and_takes_over_when_told(screen: Screen) -> None:
     expect(screen.page.get_by_role("heading", name="Open in another tab")).to_be_visible()
     screen.button("Use it here").click()
     expect(screen.where).to_be_visible()
+    expect(second.get_by_role("heading", name="Open in another tab")).to_be_visible()
+    screen.page.close(run_before_unload=True)
+    expect(second.locator(".playing-on")).to_be_visible()
+
+
+def test_where_all_places_are_taken_guests_are_not_listed_and_it_is_tried_again(
+    screens: OpenScreen, house: House
+) -> None:
+    host, guest = screens().open().arrive(), screens(None)
+    join(guest, invitation(host))
+    token = house.server.token(USER)
+    while len([one for one in house.devices if not one.is_guest]) < DEVICES_PER_USER:
+        known = len(house.devices)
+        with ConnectClient(url=house.server.url, token=token, name=f"Spare {known}", device_id=str(uuid4())):
+            until(lambda known=known: len(house.devices) > known)  # type: ignore[misc]
+    late = screens(None).open().sign_in()
+    expect(late.page.get_by_role("heading", name="All places are taken")).to_be_visible()
+    expect(late.page.locator(".card")).to_have_count(DEVICES_PER_USER)
+    assert late.violations() == []
+    late.button("Sign out").click()
+    expect(late.button("Sign in")).to_be_visible()
+    late.sign_in()
+    spare = [one for one in house.devices if one.name.startswith("Spare")]
+    expect(late.button(f"Forget {spare[0].name}")).to_be_visible()
+    house.hand.delete_device(spare[0].id)
+    late.button("Try again").click()
+    late.arrive()
+    for one in spare[1:]:
+        house.hand.delete_device(one.id)

@@ -154,3 +154,5 @@ def test_the_words_are_german_for_a_german(screens: OpenScreen) -> None:
     screen = screens(0, locale="de-DE").open().arrive()
     expect(screen.where).to_have_text("Pause auf Kitchen")
     expect(screen.page.locator("html")).to_have_attribute("lang", "de")
+    screen.pick("Dieser Browser")
+    expect(screen.where).to_have_text("Pause auf diesem Gerät")

@@ -77,6 +77,31 @@ def test_a_guest_who_may_choose_the_music_does_and_moves_nothing(screens: OpenSc
     expect(guest.place("Living room")).to_be_disabled()
 
 
+def test_a_guest_who_may_only_choose_the_music_starts_nothing_and_is_not_told_off(
+    screens: OpenScreen, house: House
+) -> None:
+    host, guest = screens().open().arrive(), screens(None)
+    join(guest, invitation(host, "Choose the music"))
+    guest.page.locator(".queue .pick").nth(2).click()
+    until(lambda: house.state.queue_position == 2)
+    guest.page.locator(".queue .pick").nth(2).click()  # the one that is on
+    guest.button(re.compile("^Play Five Rooms")).click()
+    until(lambda: house.state.queue_position == 0)
+    guest.page.locator(".queue .pick").nth(1).click()
+    until(lambda: house.state.queue_position == 1)
+    assert guest.toast.count() == 0  # what is not allowed is said before anything is sent
+    assert not house.state.is_playing
+
+
+def test_a_link_that_works_on_this_machine_only_says_so(screens: OpenScreen) -> None:
+    host = screens().open().arrive()
+    assert "127.0.0.1" in invitation(host)
+    host.button("Menu").click()
+    host.button("Invite a guest").click()
+    host.button("Make a link").click()
+    expect(host.page.get_by_text("It works on this computer only.")).to_be_visible()
+
+
 def test_a_guest_who_may_move_the_music_moves_it(screens: OpenScreen, house: House) -> None:
     host, guest = screens().open().arrive(), screens(None)
     join(guest, invitation(host, "Move the music to another device"))

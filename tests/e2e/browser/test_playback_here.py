@@ -2,7 +2,7 @@
 
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -118,6 +118,43 @@ def test_a_page_that_lost_its_sound_plays_here_again_when_play_is_pressed(
     screen.arrive()
     until(lambda: not house.state.is_playing)
     screen.button("Play").click()
+    sounds(screen)
+
+
+def test_what_sounds_here_is_paused_and_goes_on_while_the_server_is_away(
+    screen: Screen, house: House
+) -> None:
+    screen.expect_complaint(r"WebSocket|Failed to load resource|ERR_CONNECTION")
+    screen.button("Play").click()
+    screen.pick("This browser")
+    sounds(screen)
+    here = house.state.device_id
+    house.server.kill()
+    expect(screen.page.locator(".banner")).to_be_visible()
+    by_mouse_and_key: tuple[Callable[[], None], ...] = (
+        lambda: screen.button("Pause").click(),
+        lambda: screen.page.keyboard.press("Space"),
+    )
+    for press in by_mouse_and_key:
+        press()
+        until(lambda: screen.page.evaluate(_PLAYING_SINCE) == 0)
+        expect(screen.where).to_have_text("Paused on This device")
+        screen.button("Play").click()
+        sounds(screen)
+        expect(screen.where).to_have_text("Playing on This device")
+        screen.page.evaluate("document.activeElement.blur()")
+    screen.button("Pause").click()
+    until(lambda: screen.page.evaluate(_PLAYING_SINCE) == 0)
+    shown = screen.page.locator(".times span").first.inner_text()
+    house.server.start("--demo")
+    expect(screen.page.locator(".banner")).to_have_count(0)
+    until(lambda: house.hand.is_online and house.state.device_id == here and not house.state.is_playing)
+    expect(screen.where).to_have_text("Paused on This device")
+    expect(screen.page.locator(".times span").first).to_have_text(shown)
+    assert screen.page.evaluate(_PLAYING_SINCE) == 0
+    assert screen.toast.count() == 0
+    screen.button("Play").click()
+    until(lambda: house.state.is_playing)
     sounds(screen)
 
 

@@ -77,6 +77,64 @@ def test_on_a_small_phone_nothing_is_cut_off_or_too_small_to_touch(
     assert LONG in unkind.names()
 
 
+# Which parts of what is shown lie over each other or out of the window, or are too narrow to be read.
+_CRAMPED = """() => {
+  const parts = [...document.querySelectorAll(".top, .banner, .now > *, .playing-on, .tabs")]
+    .filter((one) => one.checkVisibility())
+    .map((one) => ({ name: one.className || one.innerText, box: one.getBoundingClientRect() }));
+  // Beside the cover there is some room.
+  const over = (a, b, beside) =>
+    a.left < b.right + beside && b.left < a.right + beside && a.top < b.bottom - 1 && b.top < a.bottom - 1;
+  return parts.flatMap(({ name, box }, at) => [
+    ...parts.slice(at + 1).filter((one) => over(box, one.box, name === "cover" ? 12 : -1))
+      .map((one) => `${name} and ${one.name}`),
+    ...(box.top < -1 || box.bottom > innerHeight + 1 || box.width < 64 ? [name] : []),
+  ]);
+}"""
+
+SIZES = ((360, 640), (390, 664), (412, 560), (360, 480), (640, 360), (667, 375), (844, 390), (390, 844))
+
+
+def cramped(screen: Screen) -> dict[tuple[int, int], list[str]]:
+    """For each size of the window with any, what is in the way of what."""
+    found: dict[tuple[int, int], list[str]] = {}
+    for width, height in SIZES:
+        screen.page.set_viewport_size({"width": width, "height": height})
+        found[width, height] = screen.page.evaluate(_CRAMPED)
+    return {size: parts for size, parts in found.items() if parts}
+
+
+def test_nothing_lies_over_anything_else_on_a_small_or_low_screen_with_a_long_title_or_a_banner(
+    screens: OpenScreen, house: House
+) -> None:
+    screen = screens(phone=True).open().arrive()
+    screen.expect_complaint("WebSocket|Failed to load resource|ERR_CONNECTION")
+    for title in ("Donaudampfschifffahrt" * 9, "A_title_of_many_words_" * 9):
+        house.hand.set_queue([title], target_device=house.device("Kitchen").id)
+        expect(screen.title).to_have_text(title.replace("_", " ").strip())
+        assert cramped(screen) == {}
+        # It is cut after the second line, with the dots that say so: not by the side of the window.
+        assert screen.title.evaluate("(one) => one.scrollWidth <= one.clientWidth")
+    house.server.kill()
+    expect(screen.page.locator(".banner")).to_be_visible()
+    assert cramped(screen) == {}
+    house.server.start("--demo")
+    expect(screen.page.locator(".banner")).to_have_count(0)
+    until(lambda: house.hand.is_online, seconds=20)
+
+
+def test_the_list_of_many_places_stays_in_a_low_window(screens: OpenScreen, house: House) -> None:
+    screen = screens(phone=True).open().arrive()
+    screen.page.set_viewport_size({"width": 844, "height": 390})
+    screen.where.click()
+    # As long as a list of ten devices.
+    screen.page.locator("dialog ul").evaluate("(one) => { one.style.minHeight = '40rem' }")
+    box = screen.page.get_by_role("dialog").bounding_box()
+    assert box is not None
+    assert box["y"] >= 0
+    assert "Kitchen" in house.names()
+
+
 def test_a_name_in_another_script_is_cut_at_its_own_end(screens: OpenScreen, unkind: House) -> None:
     screen = screens(phone=True).open("#/queue").arrive()
     name = screen.page.locator(".queue .name").nth(1)

@@ -74,9 +74,9 @@ export class Arrival {
     return true;
   }
 
-  /** The coordinator has no place for us; says whether we were asking for one. */
+  /** The coordinator has no place for us, or still none; says whether we were asking for one. */
   hindered(): boolean {
-    if (this.phase !== "arriving") return false;
+    if (this.phase !== "arriving" && this.phase !== "hindered") return false;
     this.phase = "hindered";
     this.deadline = null;
     return true;

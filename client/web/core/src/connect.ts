@@ -79,9 +79,9 @@ export class PageConnect extends Controls implements Connect {
     return session.view.positionMs(now, session.clock.at(now));
   }
 
-  /** The page came to sight, or the network is back: connect now, and see whether the connection is still one. */
   stir(): void {
     this.#account.watch();
+    if (this.#reason === "other_tab") void this.#enter();
     this.#lifeline?.stir();
   }
 
@@ -124,7 +124,6 @@ export class PageConnect extends Controls implements Connect {
 
   takeOver(): void {
     if (!this.#elsewhere) return;
-    this.#elsewhere = false;
     this.#reason = null;
     this.#options.tab.take(this.#taken);
     this.#connect();
@@ -242,6 +241,7 @@ export class PageConnect extends Controls implements Connect {
   #connect(): void {
     const { facts } = this.#account;
     if (facts === null) return;
+    this.#elsewhere = false;
     const { user, role, scope, device } = facts;
     const identity = new Identity(user, role, device ?? this.#options.device.id, scope);
     const session = new Session(identity, this.#description(), () => chance(this.#world));
@@ -347,7 +347,7 @@ export class PageConnect extends Controls implements Connect {
   }
 
   protected done(wish: Wish): Promise<void> {
-    return quiet(this.#ask(wish).then(() => undefined));
+    return quiet(this.#player?.serve(wish) ?? this.#ask(wish).then(() => undefined));
   }
 
   protected whileTransferring(to: string, wish: Wish): Promise<void> {

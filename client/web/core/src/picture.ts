@@ -5,7 +5,7 @@
  * within one sequence by `position_at`; what is older is dropped.
  */
 
-import type { Device, PlaybackState, Position } from "./contract/types.ts";
+import type { Device, PlaybackState, Position, ReportedState } from "./contract/types.ts";
 
 export class Picture {
   state: PlaybackState | null = null;
@@ -36,6 +36,18 @@ export class Picture {
     this.#heard = now;
     const { position_ms, position_at, is_playing } = tick;
     this.state = { ...old, position_ms, position_at, is_playing };
+    return true;
+  }
+
+  /** What the active device says, heard by nobody else: it holds until the coordinator says more. */
+  offerOwn(epoch: number | null, own: ReportedState): boolean {
+    const old = this.state;
+    if (old?.epoch !== epoch) return false;
+    const { queue, position_at: at, track_id = null, duration_ms = null, error = null, ...rest } = own;
+    const position_at = at ?? old.position_at;
+    const state = { ...old, ...rest, position_at, track_id, duration_ms, error, paused_reason: null };
+    if (same(state, old)) return false;
+    this.state = state;
     return true;
   }
 

@@ -139,9 +139,10 @@ export class Session {
     return this.#flush();
   }
 
-  /** The page came back to sight, or the network did: the connection may be long dead. */
+  /** The page came back to sight, or the network did: the connection may be long dead, or a place be free by now. */
   stirred(now: number): readonly Action[] {
-    if (this.arrival.phase !== "away") this.#check(now);
+    if (this.arrival.phase === "hindered") this.#register(now);
+    else if (this.arrival.phase !== "away") this.#check(now);
     return this.wake(now);
   }
 
@@ -218,6 +219,12 @@ export class Session {
       ...(refused.length > 0 && { refused: [...refused] }),
     };
     this.say(update, tick ? 0 : 1);
+    return this.#flush();
+  }
+
+  /** A report that nobody could be told: what is shown here follows it all the same. */
+  keep({ epoch, state }: Report): readonly Action[] {
+    if (state !== undefined) this.redraw(this.picture.offerOwn(epoch, state));
     return this.#flush();
   }
 

@@ -142,6 +142,8 @@ export interface Connect {
 
   /** Begin: sign in with what was kept, and stay connected. */
   start(): void;
+  /** Try now: the page came to sight, the network is back, the other tab is gone, or someone asks for it. */
+  stir(): void;
   /** Say goodbye and end; `start` begins again. */
   stop(): Promise<void>;
 

@@ -1,11 +1,12 @@
 /** The queue's arithmetic: where the current track is after a change. */
 import { beforeEach, expect, test, vi } from "vitest";
 
-import type { PlaybackState } from "#core";
-import { addTracks, move, removeAt } from "../src/model/music.ts";
+import type { Device, PlaybackState } from "#core";
+import { addTracks, jumpTo, move, playTracks, removeAt } from "../src/model/music.ts";
 import { type PageConnect, snapshot, use } from "../src/model/store.ts";
 
 const sent: unknown[][] = [];
+let started = 0;
 
 /** The seam of the core, noting what it is asked for. */
 const client = {
@@ -16,16 +17,20 @@ const client = {
     sent.push(asked);
     return Promise.resolve();
   },
-  play: () => Promise.resolve(),
+  play: () => {
+    started += 1;
+    return Promise.resolve();
+  },
   request: () => Promise.resolve(new Response("{}")),
 } as unknown as PageConnect;
 
 beforeEach(() => {
   vi.useFakeTimers();
-  sent.length = 0;
+  sent.length = started = 0;
   use(client);
   const state = { queue: ["a", "b", "c", "d"], queue_position: 1, queue_rev: 7 } as unknown as PlaybackState;
-  snapshot.value = { ...snapshot.value, state };
+  const active = { id: "player", capabilities: { can_render: true } } as Device;
+  snapshot.value = { ...snapshot.value, state, active };
   return () => vi.useRealTimers();
 });
 
@@ -72,4 +77,12 @@ test("a change of ours under way makes the next one unconditional", () => {
 test("adding keeps the music on, and says so", () => {
   addTracks(["x", "y"]);
   expect(sent).toEqual([[["a", "b", "c", "d", "x", "y"], 1, kept]]);
+});
+
+test.each([true, false])("what is chosen while paused is started where that is allowed: %s", (canControl) => {
+  snapshot.value = { ...snapshot.value, canControl };
+  jumpTo(2);
+  playTracks(["x"], 0);
+  expect(sent).toHaveLength(2);
+  expect(started).toBe(canControl ? 2 : 0);
 });

@@ -3,6 +3,7 @@
 import type { Action } from "../actions.ts";
 import type { Capabilities, PlaybackState, ReportedState } from "../contract/types.ts";
 import type { Lifeline } from "../lifeline.ts";
+import type { Wish } from "../requests.ts";
 import { uuid, type World } from "../world.ts";
 import type { AudioEngine, EngineEvent } from "./engine.ts";
 import { Renderer, type Station } from "./renderer.ts";
@@ -104,6 +105,17 @@ export class Player {
     }
   }
 
+  /** Do here what nobody can be asked for: while the server is away, what sounds here still obeys. Null: it is not that. */
+  serve(wish: Wish): Promise<void> | null {
+    const away = this.#lifeline?.session.arrival.phase !== "online";
+    if (!away || this.renderer.epoch === null || wish.type !== "command") return null;
+    const { type } = wish.command;
+    if (type === "play") this.#then(() => this.renderer.playHere());
+    else if (type === "pause") this.#then(() => this.renderer.pauseHere());
+    else return null;
+    return this.#last;
+  }
+
   /** The music stops here, whoever plays. */
   silence(): void {
     this.#then(() => this.renderer.silence());
@@ -171,7 +183,7 @@ export class Player {
       serverTime: (moment) => session()?.clock.at(moment) ?? null,
       report: (report) => {
         const actions = session()?.report(report) ?? null;
-        if (actions !== null) this.#lifeline?.apply(actions);
+        this.#lifeline?.apply(actions ?? session()?.keep(report) ?? []);
         return actions !== null;
       },
       outcome: (message) => this.#lifeline?.apply(session()?.outcome(message) ?? []),

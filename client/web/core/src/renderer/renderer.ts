@@ -173,7 +173,7 @@ export class Renderer {
       if (state === null) return false;
       if (!(await this.table.putOn(deckOf(state), positionAt(state, this.#serverNow(state)), true)))
         return false;
-    } else if (!(await this.table.play())) return false;
+    } else if (!(await this.table.play().catch(unplayable))) return false;
     if (this.epoch === null && this.#claiming === 0) this.#claim();
     this.report();
     return true;
@@ -391,4 +391,9 @@ export class Renderer {
     const spot = this.table.where();
     this.#station.claim(this.#reported(spot.positionMs, this.#station.serverTime(spot.at), true));
   }
+}
+
+function unplayable(error: unknown): false {
+  if (error instanceof EngineError) return false;
+  throw error;
 }

@@ -142,4 +142,23 @@ describe("arrival", () => {
     stage.pass(0);
     expect(stage.said().some(({ type }) => type === "register")).toBe(true);
   });
+
+  it("with no place left tries again when asked to, and stays without one or is there", () => {
+    const stage = new Stage();
+    const full = () => {
+      stage.hear({ type: "error", code: "device_limit_reached", message: "full" });
+      expect(stage.told("hindered")).toHaveLength(1);
+    };
+    stage.connect();
+    full();
+    stage.do(stage.session.stirred(stage.now));
+    expect(stage.said().map(({ type }) => type)).toEqual(["register"]);
+    expect(stage.session.arrival.phase).toBe("hindered");
+    full();
+    stage.pass(60_000);
+    expect(stage.said().some(({ type }) => type === "register")).toBe(false);
+    stage.do(stage.session.stirred(stage.now));
+    stage.hear(registered(CONN));
+    expect(stage.session.arrival.phase).toBe("online");
+  });
 });

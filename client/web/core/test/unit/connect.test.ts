@@ -133,6 +133,23 @@ describe("the phase", () => {
     expect(house.connect.snapshot.phase).toBe("elsewhere");
   });
 
+  it("asks again whether another tab is in use when there is reason to, and goes on where none is", async () => {
+    house = new House();
+    await house.arrive();
+    house.taken?.();
+    await house.world.pass(1_000);
+    house.tabFree = false;
+    house.connect.stir();
+    await house.world.pass(1_000);
+    expect(house.connect.snapshot).toMatchObject({ phase: "elsewhere", reason: "other_tab" });
+    house.tabFree = true;
+    house.connect.stir();
+    await house.world.pass(0);
+    await house.register();
+    expect(house.connect.snapshot.phase).toBe("online");
+    expect(house.wires).toHaveLength(2);
+  });
+
   it("is elsewhere when another client has this device id", async () => {
     house = new House();
     await house.arrive();

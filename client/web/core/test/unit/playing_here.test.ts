@@ -2,7 +2,7 @@
 
 import { afterEach, describe, expect, it } from "vitest";
 
-import type { ExecuteCommand } from "../../src/index.ts";
+import { EngineError, type ExecuteCommand } from "../../src/index.ts";
 import { House } from "./page.ts";
 import { ME, OTHER, REQUEST, state } from "./samples.ts";
 
@@ -106,5 +106,56 @@ describe("playing here", () => {
     house.door = "open";
     await house.world.pass(2_000);
     expect(house.wire.of("register")[0]).toMatchObject({ device: { capabilities: { can_render: false } } });
+  });
+
+  it("while the server is away is paused and goes on as asked, is drawn so, and is told on arrival", async () => {
+    house = await playing();
+    await house.world.pass(1_000);
+    house.wire.hear({ type: "playback_state", state: state({ ...MINE, is_playing: true, sequence: 2 }) });
+    house.door = "shut";
+    house.wire.lose();
+    await house.world.pass(10_000);
+    const shown = (): unknown => [
+      house.engine.playing,
+      house.connect.snapshot.state?.is_playing,
+      Math.round(house.connect.positionNow() / 1_000),
+    ];
+    expect(shown()).toEqual([true, true, 11]);
+    await house.connect.pause();
+    expect(shown()).toEqual([false, false, 11]);
+    await house.world.pass(20_000); // by when a request would have been given up
+    expect(shown()).toEqual([false, false, 11]);
+    await house.connect.play();
+    await house.world.pass(2_000);
+    expect(shown()).toEqual([true, true, 13]);
+    await house.connect.pause();
+    expect(house.connect.snapshot).toMatchObject({ phase: "offline", pending: [], toasts: [] });
+
+    house.door = "open";
+    await house.world.pass(2_000);
+    const [register] = house.wire.of("register");
+    expect(register).toMatchObject({
+      last_known_state: { epoch: 2, is_playing: false, track_id: "a", position_ms: 13_000 },
+    });
+    expect(register).not.toHaveProperty("resume");
+    // What was done here stands against a server that has not heard of it, until it has.
+    await house.register({ current_state: state({ ...MINE, is_playing: true, sequence: 2 }) });
+    expect(shown()).toEqual([false, false, 13]);
+    expect(house.wire.of("state_update").at(-1)).toMatchObject({ state: { is_playing: false } });
+    expect(house.wire.of("playback_command")).toEqual([]);
+  });
+
+  it("while the server is away stays silent where the sound is gone, and the rest waits for the server", async () => {
+    house = await playing();
+    await house.world.pass(100);
+    house.door = "shut";
+    house.wire.lose();
+    await house.world.pass(2_000);
+    await house.connect.pause();
+    house.engine.play = () => Promise.reject(new EngineError("not_found", "its address has run out"));
+    await house.connect.play();
+    expect(house.connect.snapshot.state?.is_playing).toBe(false);
+    void house.connect.next();
+    expect(house.connect.snapshot.pending).toEqual(["next"]);
   });
 });

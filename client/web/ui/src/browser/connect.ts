@@ -78,6 +78,9 @@ function deviceId(): string {
 }
 
 export function createBrowserConnect(): BrowserConnect {
+  const stirIfSeen = (): void => {
+    if (document.visibilityState === "visible") connect.stir();
+  };
   const fetchHere = (path: string, init: RequestInit): Promise<Response> => fetch(here(path), init);
   const id = deviceId();
   const connect: PageConnect = createConnect({
@@ -91,7 +94,7 @@ export function createBrowserConnect(): BrowserConnect {
         kept.set("token", token);
       },
     },
-    tab: tabLock(id, uuid(world)),
+    tab: tabLock(id, uuid(world), stirIfSeen),
     device: { id, name: deviceName(navigator.userAgent), type: deviceKind(navigator.userAgent) },
     engine: () => new AudioElementEngine(resolveTracks((path, init) => request(path, init))),
   });
@@ -104,9 +107,7 @@ export function createBrowserConnect(): BrowserConnect {
       headers: Object.fromEntries(new Headers(init.headers)),
     } as HttpRequest)) as Response;
 
-  document.addEventListener("visibilitychange", () => {
-    if (document.visibilityState === "visible") connect.stir();
-  });
+  document.addEventListener("visibilitychange", stirIfSeen);
   // A page that the browser had frozen goes on.
   document.addEventListener("resume", () => {
     connect.stir();

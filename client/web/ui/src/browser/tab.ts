@@ -1,6 +1,7 @@
 /**
  * One live tab for each browser: a new one asks whether another is in use, and takes over only when told to. By
- * BroadcastChannel, which works on plain http, where there are no locks. A tab that is frozen or gone does not answer.
+ * BroadcastChannel, which works on plain http, where there are no locks. A tab that is frozen or gone does not answer;
+ * one that is closed says so, and `freed` may ask again.
  */
 
 import type { TabLock } from "#core";
@@ -9,11 +10,11 @@ import type { TabLock } from "#core";
 const ANSWER_WITHIN = 250;
 
 interface Word {
-  readonly type: "anyone" | "me" | "mine";
+  readonly type: "anyone" | "me" | "mine" | "gone";
   readonly tab: string;
 }
 
-export function tabLock(name: string, tab: string): TabLock {
+export function tabLock(name: string, tab: string, freed: () => void): TabLock {
   const channel = new BroadcastChannel(`soul-connect ${name}`);
   let held: (() => void) | null = null;
   let asking: (() => void) | null = null;
@@ -28,12 +29,17 @@ export function tabLock(name: string, tab: string): TabLock {
       // Of two that ask at the same time, the smaller id goes first.
       if (held !== null || (asking !== null && tab < data.tab)) say("me");
     } else if (data.type === "me") asking?.();
+    else if (data.type === "gone") freed();
     else if (held !== null) {
       const taken = held;
       held = null;
       taken();
     }
   };
+
+  addEventListener("pagehide", ({ persisted }) => {
+    if (held !== null && !persisted) say("gone");
+  });
 
   return {
     acquire: (taken) =>

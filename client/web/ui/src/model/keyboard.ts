@@ -32,7 +32,8 @@ function taken(target: EventTarget | null, key: string): boolean {
 export function listenToKeys(): void {
   addEventListener("keydown", (event) => {
     if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
-    if (phase.value !== "online" || document.querySelector("dialog[open]")) return;
+    // Offline as well: what sounds here is still to be paused.
+    if (!["online", "offline"].includes(phase.value) || document.querySelector("dialog[open]")) return;
     const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
     if (taken(event.target, key)) return;
     if (key === "d") {

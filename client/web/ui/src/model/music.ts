@@ -11,7 +11,7 @@ const SKIP_MS = 10_000;
 const LOUDER = 0.05;
 
 /** What was asked to play while no player was chosen: it plays on the one chosen next. */
-const waiting = signal<{ tracks: readonly string[]; start: number } | null>(null);
+const waiting = signal<{ tracks: readonly string[]; first: number } | null>(null);
 
 /** Whether a place has to be chosen first: there is none, or it is another page that may not sound any more. */
 function nowhere(): boolean {
@@ -23,21 +23,26 @@ function nowhere(): boolean {
  * Do what makes the music play. Where it would play here and may not yet - the page was loaded again, or was told to be
  * a remote control only - the click that asks for it is the one that allows sound.
  */
-function sound(start: () => void): void {
+function sound(then: () => void): void {
   const asleep = active.value?.id === me.value?.deviceId && !here.value.allowed;
-  if (asleep) void connect().allowPlayback().then(start);
-  else start();
+  if (asleep) void connect().allowPlayback().then(then);
+  else then();
 }
 
-export function playTracks(tracks: readonly string[], start: number): void {
+/** Have it play as well, where that may be asked for: a guest may choose the music and yet not start it. */
+function start(): void {
+  if (!playing.value && snapshot.value.canControl) void connect().play();
+}
+
+export function playTracks(tracks: readonly string[], first: number): void {
   if (nowhere()) {
-    waiting.value = { tracks, start };
+    waiting.value = { tracks, first };
     dialog.value = "where";
     return;
   }
   sound(() => {
-    void connect().setQueue(tracks, start);
-    if (!playing.value) void connect().play();
+    void connect().setQueue(tracks, first);
+    start();
   });
 }
 
@@ -47,8 +52,8 @@ export async function pickDevice(device: string): Promise<void> {
   const asked = waiting.value;
   waiting.value = null;
   if (asked) {
-    await connect().setQueue(asked.tracks, asked.start, { device });
-    await connect().play();
+    await connect().setQueue(asked.tracks, asked.first, { device });
+    if (snapshot.value.canControl) await connect().play();
   } else if (device !== active.value?.id) {
     await connect().transfer(device);
   }
@@ -77,7 +82,7 @@ export function jumpTo(index: number): void {
   if (now === null) return;
   sound(() => {
     goTo(now.queue, index);
-    if (!playing.value) void connect().play();
+    start();
   });
 }
 
@@ -108,7 +113,7 @@ export function move(from: number, to: number): void {
 function goTo(tracks: readonly string[], index: number): void {
   const goesOn = tracks[index] === state.value?.track_id;
   setQueue(tracks, index);
-  if (goesOn) void connect().seek(0);
+  if (goesOn && snapshot.value.canControl) void connect().seek(0);
 }
 
 export function clearQueue(): void {

@@ -8,7 +8,7 @@ import { Icon } from "./icons.tsx";
 /** Where the music plays, on every view: a tap opens the list of places. */
 export function PlayingOn() {
   const device = active.value;
-  const name = device?.id === me.value?.deviceId ? t("this_device") : (device?.name ?? "");
+  const name = device?.id === me.value?.deviceId ? t("on_this_device") : (device?.name ?? "");
   return (
     <div class={playing.value ? "playing-on" : "playing-on idle"}>
       <button

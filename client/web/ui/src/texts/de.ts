@@ -56,6 +56,7 @@ export const de: Texts = {
 
   playing_on: "Läuft auf",
   paused_on: "Pause auf",
+  on_this_device: "diesem Gerät",
   choose_device: "Wiedergabegerät wählen",
   connect_to: "Wo soll es spielen?",
   this_device: "Dieses Gerät",
@@ -128,6 +129,8 @@ export const de: Texts = {
   hours_other: "{n} Stunden",
   make_invitation: "Link erstellen",
   invitation_ready: "Schick deinem Gast diesen Link:",
+  invitation_stays_here:
+    "Er geht nur auf diesem Computer. Für Gäste anderswo öffne diese Seite unter einer Adresse, die sie erreichen.",
   copy: "Kopieren",
   share: "Teilen",
   copied: "Kopiert.",
@@ -144,7 +147,8 @@ export const de: Texts = {
   id_taken_words:
     "Ein anderes Programm benutzt die Kennung dieses Geräts. Schließe es und versuche es erneut.",
   full_title: "Alle Plätze sind belegt",
-  full_words: "Zehn Geräte je Benutzer sind das Meiste. Vergiss eines, das du nicht mehr brauchst.",
+  full_words:
+    "Zehn Geräte je Benutzer sind das Meiste. Vergiss eines, das du nicht mehr brauchst, und versuch es noch einmal.",
 
   guest_of: "Gast von {name}",
   guest_sees: "Abspielen und anhalten ist Sache deines Gastgebers.",
@@ -188,7 +192,7 @@ export const de: Texts = {
   no_active_device: "Wähle erst einen Player.",
   not_active: "Die Musik ist auf ein anderes Gerät gewandert.",
   not_registered: "Die Verbindung steht noch nicht.",
-  unsupported: "Dieses Gerät kann keine Musik abspielen.",
+  unsupported: "Dieses Gerät spielt keine Musik, hat keine vor sich, oder nichts davon lässt sich abspielen.",
   timeout: "Das Gerät hat nicht rechtzeitig geantwortet.",
   transfer_failed: "Das andere Gerät konnte nicht übernehmen.",
   device_limit_reached: "Alle Plätze für Geräte sind belegt.",

@@ -55,6 +55,7 @@ export const en = {
 
   playing_on: "Playing on",
   paused_on: "Paused on",
+  on_this_device: "This device",
   choose_device: "Choose where to play",
   connect_to: "Where to play",
   this_device: "This device",
@@ -126,6 +127,8 @@ export const en = {
   hours_other: "{n} hours",
   make_invitation: "Make a link",
   invitation_ready: "Send this link to your guest:",
+  invitation_stays_here:
+    "It works on this computer only. For guests elsewhere, open this page by an address that they can reach.",
   copy: "Copy",
   share: "Share",
   copied: "Copied.",
@@ -185,7 +188,7 @@ export const en = {
   no_active_device: "Choose a player first.",
   not_active: "The music has moved to another device.",
   not_registered: "The connection is not ready yet.",
-  unsupported: "That device cannot play music.",
+  unsupported: "That device plays no music, has none queued, or none of its tracks can be played.",
   timeout: "The device did not answer in time.",
   transfer_failed: "The other device could not take over.",
   device_limit_reached: "All places for devices are taken.",

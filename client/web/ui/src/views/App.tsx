@@ -99,7 +99,7 @@ function Banner() {
         type="button"
         class="pill"
         onClick={() => {
-          connect().start();
+          connect().stir();
         }}
       >
         {t("try_now")}

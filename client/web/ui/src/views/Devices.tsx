@@ -14,32 +14,46 @@ import { t } from "../texts/index.ts";
 export function Devices() {
   return (
     <Page title={t("devices_title")}>
-      <DeviceCards />
+      <DeviceCards of={devices.value} />
     </Page>
   );
 }
 
-/** All places are taken: what can still be done is to forget a device. */
+/** All places are taken: what can still be done is to forget a device. Guests take no place. */
 export function Full() {
   return (
     <main class="page">
       <div class="inner">
         <div class="centre short">
           <h1>{t("full_title")}</h1>
-          <p>{t("full_words")}</p>
+          {snapshot.value.canManage && <p>{t("full_words")}</p>}
+          <div class="actions">
+            <button
+              type="button"
+              class="pill main"
+              onClick={() => {
+                connect().stir();
+              }}
+            >
+              {t("retry")}
+            </button>
+            <button type="button" class="pill" onClick={() => void connect().signOut()}>
+              {t("sign_out")}
+            </button>
+          </div>
         </div>
-        <DeviceCards />
+        <DeviceCards of={devices.value.filter((device) => !device.is_guest)} />
       </div>
     </main>
   );
 }
 
-function DeviceCards() {
+function DeviceCards({ of }: { of: readonly Device[] }) {
   const [forgetting, setForgetting] = useState<Device | null>(null);
   return (
     <>
       <ul class="cards">
-        {inOrder(devices.value, me.value?.deviceId).map((device) => (
+        {inOrder(of, me.value?.deviceId).map((device) => (
           <Card
             key={device.id}
             device={device}

@@ -13,6 +13,8 @@ const SCOPES: [string, TextKey][] = [
 ];
 const HOURS = [1, 4, 12, 24];
 const HOUR_S = 3600;
+/** What every machine calls itself: a guest's phone would look there for us. */
+const LOOPBACK = /^(localhost|.+\.localhost|127\.[\d.]+|\[::1\])$/;
 
 /** A link for a guest: what it allows, and for how long. */
 export function Invite() {
@@ -75,6 +77,7 @@ function Ready({ link }: { link: string }) {
           }}
         />
       </label>
+      {LOOPBACK.test(new URL(link).hostname) && <p class="soft">{t("invitation_stays_here")}</p>}
       <div class="actions">
         {"share" in navigator && (
           <button
