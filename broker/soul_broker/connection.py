@@ -271,6 +271,7 @@ class Connection:
         if self.state == CLOSED:
             return
         if not abort:
+            self.hub.outbox.save()
             self.flush()
         if self.state == CLOSED:  # the flush found it too slow
             return

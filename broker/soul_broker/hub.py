@@ -333,6 +333,7 @@ class Hub:
                 return
             size += len(message.payload)
             if size > bound:
+                self.outbox.save()
                 connection.flush()
                 size = len(message.payload)
             self.deliver(session, message, qos)

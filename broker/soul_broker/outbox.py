@@ -65,8 +65,8 @@ class Outbox:
         else:
             self.flush()
 
-    def flush(self) -> None:
-        """Save what is to be saved, then write all that was gathered."""
+    def save(self) -> None:
+        """Save what is to be saved: before a connection is written to out of its turn, too."""
         saves, self._saves = self._saves, set()
         for save in saves:
             try:
@@ -74,6 +74,10 @@ class Outbox:
             except OSError as error:
                 # In memory it holds; the file is behind until the next change.
                 log.error("not saved", error=str(error))  # noqa: TRY400
+
+    def flush(self) -> None:
+        """Save what is to be saved, then write all that was gathered."""
+        self.save()
         marked, self._marked = self._marked, []
         answered, self._answered = self._answered, []
         first = [connection for connection in answered if connection.addressed]

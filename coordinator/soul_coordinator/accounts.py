@@ -305,9 +305,12 @@ class Accounts:
 
         Raises:
             NoSuchUser: there is no such account.
+            Refused: `by` was taken back.
             TooManyInvitations: the user has `most` open ones.
         """
         with self._writing() as connection:
+            if by is not None and not rows.stands(connection, name, by):
+                raise Refused("This token was taken back.")  # while its holder took its time
             inviter = None if by is None else accounts_lines.family_of(connection, by)
             return accounts_invitations.invite(
                 connection, name, scope, now=self._clock(), ttl=ttl, most=most, inviter=inviter

@@ -8,8 +8,7 @@ import secrets
 import sqlite3
 from dataclasses import dataclass, field
 
-from soul_coordinator.accounts_errors import BadRequest, Refused, TooManyInvitations
-from soul_coordinator.accounts_lines import is_taken
+from soul_coordinator.accounts_errors import Refused, TooManyInvitations
 from soul_coordinator.accounts_tokens import issue, require_room, require_user, words
 from soul_coordinator.core.values import Instant
 from soul_coordinator.tokens import IssuedToken, TokenSigner
@@ -62,7 +61,7 @@ def invite(
 def redeem(
     connection: sqlite3.Connection, signer: TokenSigner, code: str, device: str, *, now: Instant
 ) -> IssuedToken:
-    """A guest's token for a code that nobody used before.
+    """A guest's token for a code that nobody used before. It ends what admitted this device until now.
 
     Raises:
         Refused: the code is unknown, used or over, or there are too many tokens of guests.
@@ -76,8 +75,6 @@ def redeem(
     if row is None:
         raise Refused("This invitation was used already, or has ended.")
     user, scope, until, inviter = row
-    if is_taken(connection, user, device, now):
-        raise BadRequest("Another guest has this device id.")
     require_room(connection, user, now, guest=device)
     return issue(
         connection,

@@ -5,12 +5,14 @@ runs inside its caller's write transaction.
 """
 
 import sqlite3
+from dataclasses import replace
 
 from soul_coordinator.accounts_errors import NoSuchToken
 from soul_coordinator.adapters.sqlite_changes import TokenRevoked, record_change
 from soul_coordinator.adapters.sqlite_save import user_hash
 from soul_coordinator.core.values import Instant
 from soul_coordinator.tokens import BadToken, TokenSigner
+from soul_protocol.roles import Role
 from soul_protocol.tokens import SERVICE_USER
 
 
@@ -18,11 +20,10 @@ def revoke(connection: sqlite3.Connection, signer: TokenSigner, given: str, *, n
     """Take back a token, named by its `jti` or given itself, with its line; twice does no harm.
 
     Raises:
-        NoSuchToken: it is neither.
+        NoSuchToken: it is neither, or ended so long ago that its line is not known any more.
     """
-    change = _recorded(connection, given) or _read(signer, given)
-    _take_back(connection, change, now)
-    _end(connection, family_of(connection, change.jti), now)
+    change = _recorded(connection, given) or _read(signer, given, now)
+    _end(connection, family_of(connection, change.jti), now, besides=change)
     return change
 
 
@@ -41,11 +42,6 @@ def end_guest(connection: sqlite3.Connection, user: str, device: str, *, now: In
     """End the line by which a guest's device is admitted, if there is one."""
     for (family,) in _guests(connection, user, device, now):
         _end(connection, family, now)
-
-
-def is_taken(connection: sqlite3.Connection, user: str, device: str, now: Instant) -> bool:
-    """Whether a guest is admitted with this device id."""
-    return bool(_guests(connection, user, device, now))
 
 
 def revoke_all(connection: sqlite3.Connection, user: str, *, now: Instant) -> None:
@@ -80,15 +76,21 @@ def _recorded(connection: sqlite3.Connection, jti: str) -> TokenRevoked | None:
     return None if row is None else _revoked(row)
 
 
-def _read(signer: TokenSigner, token: str) -> TokenRevoked:
+def _read(signer: TokenSigner, token: str, now: Instant) -> TokenRevoked:
+    """Of a token without a row: a service's, or one whose row went with its device, or with time."""
     try:
         claims = signer.read(token)
     except BadToken:
         raise NoSuchToken("No token with this id was issued here.") from None
+    if claims.exp * 1000 <= now:
+        raise NoSuchToken("This token ended long ago; take back one that was refreshed from it.")
     return TokenRevoked(claims.sub, claims.role.value, claims.device, claims.jti, claims.exp)
 
 
-def _end(connection: sqlite3.Connection, family: str, now: Instant) -> None:
+def _end(
+    connection: sqlite3.Connection, family: str, now: Instant, *, besides: TokenRevoked | None = None
+) -> None:
+    """End a line, and tell of what has not expired; of `besides` in any case."""
     line = connection.execute(
         "SELECT user_id, role, device_id, jti, expires_at / 1000 FROM tokens"
         " WHERE ifnull(family, jti) = ? AND revoked_at IS NULL ORDER BY issued_at, rowid",
@@ -97,19 +99,20 @@ def _end(connection: sqlite3.Connection, family: str, now: Instant) -> None:
     connection.execute(
         "UPDATE tokens SET revoked_at = ? WHERE ifnull(family, jti) = ? AND revoked_at IS NULL", (now, family)
     )
-    for change in map(_revoked, line):
-        if change.exp * 1000 > now:
-            _take_back(connection, change, now)
+    ended = [change for change in map(_revoked, line) if change.exp * 1000 > now and change != besides]
+    for change in ended if besides is None else [besides, *ended]:
+        _tell(connection, change, now)
 
 
-def _take_back(connection: sqlite3.Connection, change: TokenRevoked, now: Instant) -> None:
-    connection.execute(
-        "UPDATE tokens SET revoked_at = ? WHERE jti = ? AND revoked_at IS NULL", (now, change.jti)
-    )
+def _tell(connection: sqlite3.Connection, change: TokenRevoked, now: Instant) -> None:
     connection.execute(
         "INSERT OR IGNORE INTO revoked_tokens (jti, user_hash, expires_at) VALUES (?, ?, ?)",
         (change.jti, user_hash(change.user), change.exp * 1000),
     )
+    guest = change.device if change.role == Role.GUEST else None
+    # A guest is gone with its token, unless another admits it by now.
+    if guest is not None and _guests(connection, change.user, guest, now):
+        change = replace(change, device=None)
     record_change(connection, change, now)
 
 

@@ -37,6 +37,20 @@ class Broken(MemoryLink):
         super().abort()
 
 
+class Saved(MemoryLink):
+    """Notes what it acknowledges before there is a file."""
+
+    def __init__(self, file: Path) -> None:
+        super().__init__()
+        self.file = file
+        self.unsaved: list[bytes] = []
+
+    def write(self, packets: list[bytes]) -> None:
+        if not self.file.exists():
+            self.unsaved += [packet for packet in packets if packet[0] == wire.PUBACK]
+        super().write(packets)
+
+
 def listener(world: World, link: MemoryLink) -> Connection:
     connection = Connection(world.hub, link, world.gate, "memory:0")
     assert world.hub.opened(connection)
@@ -93,6 +107,21 @@ def test_what_a_turn_withdraws_is_on_disk_before_any_of_it_is_acknowledged(tmp_p
     world.turn()
     assert link.written == [wire.acknowledge(wire.PUBACK, number) for number in (1, 2, 3)]
     assert set(json.loads(file.read_text())["tokens"]) == set(ids)
+
+
+def test_nor_is_it_acknowledged_before_where_the_sender_leaves_at_once(tmp_path: Path) -> None:
+    file, link = tmp_path / "revocations.json", Saved(tmp_path / "revocations.json")
+    verifier = TokenVerifier([KEY.public_key()], revocations=Revocations(file, time.time))
+    world = World(verifier)
+    connection = Connection(world.hub, link, world.gate, "memory:0")
+    assert world.hub.opened(connection)
+    connection.receive(wire.connect("coordinator", "coordinator", mint("coordinator", "service")))
+    world.turn()
+    close = json.dumps({"type": "close", "user": "alice", "jti": "one", "reason": "revoked"}).encode()
+    connection.receive(wire.publish("soul/v1/broker/close", close, qos=1, packet_id=1) + wire.DISCONNECT)
+    world.turn()
+    assert wire.acknowledge(wire.PUBACK, 1) in link.written
+    assert link.unsaved == []
 
 
 def test_a_turn_saves_once_and_writes_even_where_the_disk_fails() -> None:

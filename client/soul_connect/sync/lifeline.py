@@ -23,6 +23,7 @@ from soul_connect.reconnect import AskToken, GiveUp, Reconnect, Wait
 from soul_connect.requests import Wish
 from soul_connect.session import Session
 from soul_connect.sync.told import Told
+from soul_protocol.elapsed import elapsed
 
 if TYPE_CHECKING:
     from soul_connect.sync.link import ThreadLink
@@ -68,8 +69,8 @@ class Lifeline:
         self._last_error: LinkError | None = None
 
     def now(self) -> float:
-        """The local clock, in ms."""
-        return time.monotonic() * 1_000
+        """The local clock, in ms, those that the computer slept included."""
+        return elapsed() * 1_000
 
     # For the program
 

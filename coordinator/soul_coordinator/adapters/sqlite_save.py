@@ -26,6 +26,7 @@ from soul_coordinator.core.effects import (
 from soul_coordinator.core.names import key as name_key
 from soul_coordinator.core.records import DeviceRecord, Pending, Receipt, Transfer
 from soul_coordinator.core.values import Instant, Playback
+from soul_protocol import limits
 
 
 def _upsert(table: str, key: Sequence[str], columns: Sequence[str]) -> str:
@@ -212,8 +213,16 @@ def device_hash(user: str, device: str) -> bytes:
 def _forget(connection: sqlite3.Connection, user: str, device: str, why: Forgotten, now: Instant) -> None:
     for statement in _FORGET:
         connection.execute(statement, {"user": user, "device": device})
-    if why != "deleted":
-        # A month unseen, or a guest whose time is over: the token lives or ends by itself, nameless.
+    if why == "ended":
+        # A guest whose time is over; it may have been admitted anew meanwhile.
+        connection.execute(
+            "UPDATE tokens SET device_id = NULL WHERE user_id = ? AND device_id = ?"
+            " AND (revoked_at IS NOT NULL OR max(expires_at, ifnull(until, 0)) <= ?)",
+            (user, device, now + limits.MINUTE),
+        )
+        return
+    if why == "unseen":
+        # For a month: the token lives or ends by itself, nameless.
         connection.execute(
             "UPDATE tokens SET device_id = NULL WHERE user_id = ? AND device_id = ?", (user, device)
         )

@@ -10,6 +10,8 @@ from soul_coordinator.accounts import Accounts
 from soul_coordinator.accounts_errors import AccountError, BadRequest, NoSuchToken, NoSuchUser, Refused
 from soul_coordinator.adapters.sqlite import SqliteStore
 from soul_coordinator.adapters.sqlite_changes import TokenRevoked
+from soul_coordinator.core.effects import ForgetDevice
+from soul_coordinator.core.records import GuestPass
 from soul_coordinator.tokens import BadToken, TokenSigner, new_claims, service_token
 from soul_protocol.roles import Role, Scope
 from soul_protocol.tokens import SERVICE_USER
@@ -147,7 +149,8 @@ def test_a_line_is_known_by_its_first_token_when_that_is_long_forgotten(
 ) -> None:
     accounts.add("alice")
     first = accounts.issue("alice", device=DEVICE, ttl=DAY)
-    newest = first
+    clock.advance(days=1)
+    newest = second = accounts.refresh(first.token)
     for _ in range(40):
         clock.advance(days=1)
         newest = accounts.refresh(newest.token)
@@ -155,6 +158,9 @@ def test_a_line_is_known_by_its_first_token_when_that_is_long_forgotten(
         store.purge(clock.now)
     with pytest.raises(Refused):
         accounts.refresh(first.token)  # its row is gone
+    # One between is not known any more, and its line cannot be told by it.
+    with pytest.raises(NoSuchToken, match="long ago"):
+        accounts.revoke(second.token)
     assert accounts.revoke(first.claims.jti).user == "alice"
     assert newest.claims.jti in refused_tokens()
     assert not accounts.stands("alice", newest.claims.jti)
@@ -203,20 +209,50 @@ def test_a_guests_device_has_one_line(
     """Rights and end go by the device: two guests with one id would have each other's."""
     accounts.add("alice")
     first = accounts.redeem(accounts.invite("alice", frozenset({Scope.TRANSFER}), ttl=DAY).code, DEVICE)
-    second = accounts.invite("alice", frozenset(), ttl=DAY)
-    with pytest.raises(BadRequest, match="Another guest"):
-        accounts.redeem(second.code, DEVICE)
-    assert accounts.redeem(second.code, OTHER).claims.device == OTHER
-    # The operator may; it ends what was there before.
+    # A second invitation in the same browser, and what the operator makes, end what was before.
+    second = accounts.redeem(accounts.invite("alice", frozenset(), ttl=DAY).code, DEVICE)
+    assert refused_tokens() == {first.claims.jti}
+    accounts.redeem(accounts.invite("alice", frozenset(), ttl=DAY).code, OTHER)
     issued = accounts.issue("alice", Role.GUEST, device=DEVICE, scope=frozenset({Scope.CONTROL}))
-    assert refused_tokens() == {first.claims.jti}
+    assert refused_tokens() == {first.claims.jti, second.claims.jti}
     clock.advance(seconds=1)
-    accounts.refresh(issued.token)
-    assert refused_tokens() == {first.claims.jti}
-    # And once that has ended, the id is free.
-    accounts.log_out(issued.token)
-    third = accounts.invite("alice", frozenset(), ttl=DAY)
-    assert accounts.redeem(third.code, DEVICE).claims.device == DEVICE
+    refreshed = accounts.refresh(issued.token)
+    assert accounts.authenticate(refreshed.token) == refreshed.claims
+    assert refused_tokens() == {first.claims.jti, second.claims.jti}
+
+
+@pytest.mark.parametrize("by_jti", [True, False])
+def test_a_guests_old_token_taken_back_again_leaves_the_new_one(
+    accounts: Accounts, clock: Clock, database: Path, by_jti: bool
+) -> None:
+    accounts.add("alice")
+    old = accounts.issue("alice", Role.GUEST, device=DEVICE)
+    clock.advance(seconds=1)
+    new = accounts.issue("alice", Role.GUEST, device=DEVICE)
+    with contextlib.closing(SqliteStore(database, clock=clock)) as store:
+        before = store.last_account_change()
+        # The coordinator is told that the old one ended, and forgets the guest.
+        store.load()
+        store.commit([ForgetDevice("alice", DEVICE, "ended")])
+        (alice,) = store.load()
+        assert alice.passes == (GuestPass(DEVICE, frozenset(), new.expires_at),)
+        accounts.revoke(old.claims.jti if by_jti else old.token)
+        _, changes = store.account_changes(before)
+        assert [(one.jti, one.device) for one in changes if isinstance(one, TokenRevoked)] == [
+            (old.claims.jti, None)
+        ]
+        accounts.revoke(new.token)
+        _, changes = store.account_changes(before)
+        assert isinstance(changes[-1], TokenRevoked)
+        assert changes[-1].device == DEVICE
+
+
+def test_an_invitation_of_a_token_that_was_taken_back_meanwhile_is_none(accounts: Accounts) -> None:
+    accounts.add("alice")
+    token = accounts.issue("alice", device=DEVICE)
+    accounts.revoke(token.token)
+    with pytest.raises(Refused, match="taken back"):
+        accounts.invite("alice", frozenset(), ttl=DAY, by=token.claims.jti)
 
 
 def test_a_service_token_that_was_not_recorded_is_revoked_by_itself(

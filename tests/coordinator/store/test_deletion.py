@@ -30,6 +30,7 @@ from soul_coordinator.core.records import Pending, Transfer
 from soul_coordinator.core.values import Address, Playback
 from soul_coordinator.tokens import TokenSigner
 from soul_protocol.limits import DAY, MINUTE
+from soul_protocol.roles import Role
 
 LOST = "deadbeef-dead-4bad-8bad-feedfacecafe"
 KEPT = DEVICES[0]
@@ -195,7 +196,8 @@ def test_only_a_deletion_refuses_the_tokens_of_who_is_forgotten(
     tmp_path: Path, accounts: Accounts, why: Forgotten, refuses: bool
 ) -> None:
     accounts.add("alice")
-    token = accounts.issue("alice", device=LOST)
+    role = Role.GUEST if why == "ended" else Role.DEVICE
+    token = accounts.issue("alice", role, device=LOST, ttl=1)
     store = SqliteStore(tmp_path / "db", clock=lambda: NOW)
     store.commit([SaveDevice(device(id=LOST)), ForgetDevice("alice", LOST, why)])
     assert LOST.encode() not in everything(tmp_path)
