@@ -42,6 +42,7 @@ export class PageConnect extends Controls implements Connect {
   #reason: Reason | null = null;
   #elsewhere = false;
   #running = false;
+  #left = Promise.resolve();
   #awaySince: number | null = null;
   #transferring: Snapshot["transferring"] = null;
   #described: (() => void) | null = null;
@@ -65,9 +66,7 @@ export class PageConnect extends Controls implements Connect {
   }
 
   subscribe(listener: () => void): () => void {
-    const mine = (): void => {
-      listener();
-    };
+    const mine = listener.bind(null); // the same one may come twice
     this.#listeners.add(mine);
     return () => this.#listeners.delete(mine);
   }
@@ -81,7 +80,8 @@ export class PageConnect extends Controls implements Connect {
 
   stir(): void {
     this.#account.watch();
-    if (this.#reason === "other_tab") void this.#enter();
+    // Once it has left: who is asked to go and asks at once would find itself still here.
+    if (this.#reason === "other_tab") void this.#left.then(() => this.#enter());
     this.#lifeline?.stir();
   }
 
@@ -228,7 +228,7 @@ export class PageConnect extends Controls implements Connect {
   }
 
   readonly #taken = (): void => {
-    void this.#leave("elsewhere");
+    this.#left = this.#leave("elsewhere");
     this.#goElsewhere("other_tab");
   };
 

@@ -133,6 +133,16 @@ describe("the phase", () => {
     expect(house.connect.snapshot.phase).toBe("elsewhere");
   });
 
+  it("goes on where the other tab is closed before it has left for that", async () => {
+    house = new House();
+    await house.arrive();
+    house.taken?.();
+    house.connect.stir();
+    await house.world.pass(5_000);
+    await house.register();
+    expect(house.connect.snapshot.phase).toBe("online");
+  });
+
   it("asks again whether another tab is in use when there is reason to, and goes on where none is", async () => {
     house = new House();
     await house.arrive();

@@ -38,7 +38,9 @@ export function tabLock(name: string, tab: string, freed: () => void): TabLock {
   };
 
   addEventListener("pagehide", ({ persisted }) => {
-    if (held !== null && !persisted) say("gone");
+    if (held === null || persisted) return;
+    held = null; // who asks now is not told that somebody is here
+    say("gone");
   });
 
   return {
