@@ -69,7 +69,9 @@ class RequestRules:
             if expected is not None and not moment.was.pending and moment.playback is not None:
                 place = moment.playback.queue_position
                 require(expected == place, f"{event} expected {expected}, and it was {place}")
-        if any(moment.executed("prepare_playback")) and event.sender.node == "guest":
+        # Of an account that is gone nothing is kept; what it allowed counts until the coordinator is told.
+        stands = user.id not in self.store.removed
+        if stands and any(moment.executed("prepare_playback")) and event.sender.node == "guest":
             allowed = self.store.of(user.id).passes.get(event.sender.device)
             require(
                 allowed is not None and "transfer" in allowed.scope,
