@@ -3,6 +3,8 @@
 import ipaddress
 from collections.abc import Iterable
 
+from soul_protocol.forwarded import address_of, caller_of
+
 LOCAL = "local"
 """The peer of a client in the broker's own process."""
 
@@ -55,25 +57,10 @@ class TrustedProxies:
     def client(self, peer: str, forwarded: Iterable[str]) -> str:
         """Whose connection it is, as a peer: `peer` itself, or who it was made for by way of proxies.
 
-        `forwarded` is every `X-Forwarded-For` header. Each proxy appends whom it was called by, so the
-        client is the last who is no proxy; what stands before was written by the client, and may be a lie.
+        `forwarded` is every `X-Forwarded-For` header.
         """
-        hops = [hop for header in forwarded for hop in header.split(",")]
-        while hops and host_of(peer) in self:
-            hop = _hop(hops.pop().strip())
-            if hop is None:
-                break
-            peer = hop
-        return peer
-
-
-def _hop(text: str) -> str | None:
-    """What a proxy wrote, as a peer; its port is only sometimes there, and says nothing."""
-    if text.startswith("["):
-        text = text[1:].partition("]")[0]
-    elif text.count(":") == 1:
-        text = text.partition(":")[0]
-    try:
-        return f"[{ipaddress.ip_address(text)}]:0"
-    except ValueError:
-        return None
+        socket = address_of(host_of(peer))
+        if socket is None:
+            return peer
+        caller = caller_of(socket, forwarded, lambda address: str(address) in self)
+        return peer if caller == socket else f"[{caller}]:0"

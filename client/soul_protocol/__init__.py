@@ -10,6 +10,7 @@
     schema            all of it as JSON Schema
     private_file      no part of it: how all who use it write secrets to the disk
     elapsed           nor this: time that has passed, while the machine was asleep too
+    forwarded         nor this: who calls a server by way of proxies
 
 `errors`, `limits`, `roles` and `topics` use the standard library only, so that
 pure code may rest on them. Nothing else here does I/O or looks at a clock.

@@ -22,7 +22,7 @@ def revoke(connection: sqlite3.Connection, signer: TokenSigner, given: str, *, n
     Raises:
         NoSuchToken: it is neither, or ended so long ago that its line is not known any more.
     """
-    change = _recorded(connection, given) or _read(signer, given, now)
+    change = _recorded(connection, given) or _read(connection, signer, given, now)
     _end(connection, family_of(connection, change.jti), now, besides=change)
     return change
 
@@ -76,12 +76,14 @@ def _recorded(connection: sqlite3.Connection, jti: str) -> TokenRevoked | None:
     return None if row is None else _revoked(row)
 
 
-def _read(signer: TokenSigner, token: str, now: Instant) -> TokenRevoked:
-    """Of a token without a row: a service's, or one whose row went with its device, or with time."""
+def _read(connection: sqlite3.Connection, signer: TokenSigner, token: str, now: Instant) -> TokenRevoked:
+    """Of the token itself. A service's has no row, nor one whose row went with its device or with time."""
     try:
         claims = signer.read(token)
     except BadToken:
         raise NoSuchToken("No token with this id was issued here.") from None
+    if recorded := _recorded(connection, claims.jti):
+        return recorded
     if claims.exp * 1000 <= now:
         raise NoSuchToken("This token ended long ago; take back one that was refreshed from it.")
     return TokenRevoked(claims.sub, claims.role.value, claims.device, claims.jti, claims.exp)

@@ -89,15 +89,20 @@ def test_a_bug_in_waking_one_wakes_the_others() -> None:
     assert [link.open for link in links] == [False, False, False]
 
 
-def test_what_a_turn_withdraws_is_on_disk_before_any_of_it_is_acknowledged(tmp_path: Path) -> None:
-    file, link = tmp_path / "revocations.json", MemoryLink()
-    verifier = TokenVerifier([KEY.public_key()], revocations=Revocations(file, time.time))
-    world = World(verifier)
+def coordinator(file: Path, link: MemoryLink) -> tuple[World, Connection]:
+    """A world that keeps its revocations, and the coordinator's connection in it."""
+    world = World(TokenVerifier([KEY.public_key()], revocations=Revocations(file, time.time)))
     connection = Connection(world.hub, link, world.gate, "memory:0")
     assert world.hub.opened(connection)
     connection.receive(wire.connect("coordinator", "coordinator", mint("coordinator", "service")))
     world.turn()
     link.written.clear()
+    return world, connection
+
+
+def test_what_a_turn_withdraws_is_on_disk_before_any_of_it_is_acknowledged(tmp_path: Path) -> None:
+    file, link = tmp_path / "revocations.json", MemoryLink()
+    world, connection = coordinator(file, link)
     ids = ["one", "two", "three"]
     for number, jti in enumerate(ids, 1):
         close = json.dumps({"type": "close", "user": "alice", "jti": jti, "reason": "revoked"}).encode()
@@ -110,13 +115,8 @@ def test_what_a_turn_withdraws_is_on_disk_before_any_of_it_is_acknowledged(tmp_p
 
 
 def test_nor_is_it_acknowledged_before_where_the_sender_leaves_at_once(tmp_path: Path) -> None:
-    file, link = tmp_path / "revocations.json", Saved(tmp_path / "revocations.json")
-    verifier = TokenVerifier([KEY.public_key()], revocations=Revocations(file, time.time))
-    world = World(verifier)
-    connection = Connection(world.hub, link, world.gate, "memory:0")
-    assert world.hub.opened(connection)
-    connection.receive(wire.connect("coordinator", "coordinator", mint("coordinator", "service")))
-    world.turn()
+    link = Saved(tmp_path / "revocations.json")
+    world, connection = coordinator(link.file, link)
     close = json.dumps({"type": "close", "user": "alice", "jti": "one", "reason": "revoked"}).encode()
     connection.receive(wire.publish("soul/v1/broker/close", close, qos=1, packet_id=1) + wire.DISCONNECT)
     world.turn()

@@ -31,7 +31,7 @@ async def test_what_was_pressed_on_a_player_that_is_cancelled_was_for_nothing() 
 
 
 class Broken(SimulatedEngine):
-    """Does not start."""
+    """Does not start, and takes a second of simulated time to find that out."""
 
     async def open(self, listener: Callable[[EngineEvent], None]) -> None:
         await super().open(listener)

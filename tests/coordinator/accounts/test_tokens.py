@@ -144,6 +144,19 @@ def test_of_a_line_only_what_has_not_ended_is_told(
         accounts.refresh(first.token)
 
 
+@pytest.mark.parametrize("by_jti", [True, False])
+def test_a_token_that_expired_lately_takes_its_line_along_too(
+    accounts: Accounts, clock: Clock, by_jti: bool
+) -> None:
+    accounts.add("alice")
+    old = accounts.issue("alice", ttl=DAY)
+    newer = accounts.refresh(old.token)
+    clock.advance(days=2)
+    newest = accounts.refresh(newer.token)
+    accounts.revoke(old.claims.jti if by_jti else old.token)
+    assert not accounts.stands("alice", newest.claims.jti)
+
+
 def test_a_line_is_known_by_its_first_token_when_that_is_long_forgotten(
     accounts: Accounts, clock: Clock, refused_tokens: RefusedTokens, database: Path
 ) -> None:
